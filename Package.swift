@@ -1,0 +1,55 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+import PackageDescription
+
+// Targets depend downwards in this list only; Tests/Unit asserts it.
+let package = Package(
+    name: "fermata",
+    products: [.executable(name: "fermata", targets: ["fermata"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
+    ],
+    targets: [
+        .executableTarget(name: "fermata", dependencies: ["CommandLine"]),
+        .target(
+            name: "CommandLine",
+            dependencies: [
+                "Launching", "AgentService", "CoordinatorService", "Coordination", "ImageStore",
+                "CheckpointImage", "ProcessSnapshot", "LinuxSystem",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        .target(
+            name: "Launching",
+            dependencies: [
+                "CoordinatorService", "AgentService", "ProcessSnapshot", "ImageStore",
+                "CheckpointImage", "LinuxSystem", "CLinux",
+            ]),
+        .target(
+            name: "CoordinatorService",
+            dependencies: ["AgentService", "Coordination", "ImageStore", "CheckpointImage", "LinuxSystem"]),
+        .target(
+            name: "AgentService",
+            dependencies: ["ProcessSnapshot", "Coordination", "ImageStore", "CheckpointImage", "LinuxSystem"]),
+        .target(name: "Coordination"),
+        .target(
+            name: "ProcessSnapshot",
+            dependencies: ["Tracing", "ImageStore", "CheckpointImage", "LinuxSystem", "CLinux"]),
+        .target(name: "Tracing", dependencies: ["LinuxSystem", "CLinux"]),
+        .target(
+            name: "ImageStore",
+            dependencies: [
+                "CheckpointImage", "LinuxSystem", "CLinux",
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ]),
+        .target(
+            name: "CheckpointImage",
+            dependencies: [
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"), "CLinux",
+            ],
+            exclude: ["Schema"]),
+        .target(name: "LinuxSystem", dependencies: ["CLinux"]),
+        .target(
+            name: "CLinux", cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror"])]),
+    ]
+)

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// C because: control messages are walked with macros (cmsg(3)).
+#define _GNU_SOURCE
+#include "CLinux.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { most_descriptors = 253 }; // SCM_MAX_FD, include/net/scm.h
+
+long fermata_peek_message(int socket, void *data, size_t capacity, void *address,
+                          unsigned *address_length, int *descriptors, int descriptor_capacity,
+                          int *count, int *flags) {
+    char control[CMSG_SPACE(sizeof(int) * most_descriptors) + 256];
+    struct iovec v = {data, capacity};
+    struct msghdr m = {.msg_name = address, .msg_namelen = *address_length, .msg_iov = &v,
+                       .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    *count = 0;
+    ssize_t n = recvmsg(socket, &m, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (n < 0) return -errno;
+    *address_length = m.msg_namelen;
+    *flags = m.msg_flags;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+        int k = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        for (int i = 0; i < k; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+            if (*count < descriptor_capacity) descriptors[(*count)++] = fd;
+            else close(fd);
+        }
+    }
+    return n;
+}
+
+long fermata_send_message(int socket, const void *data, size_t length, const int *descriptors,
+                          int count, const void *address, unsigned address_length) {
+    char control[CMSG_SPACE(sizeof(int) * most_descriptors)];
+    if (count > most_descriptors) return -EINVAL;
+    struct iovec v = {(void *)data, length};
+    struct msghdr m = {.msg_name = address_length ? (void *)address : NULL,
+                       .msg_namelen = address_length, .msg_iov = &v, .msg_iovlen = 1};
+    if (count > 0) {
+        memset(control, 0, sizeof control);
+        m.msg_control = control;
+        m.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int) * count);
+        memcpy(CMSG_DATA(c), descriptors, sizeof(int) * count);
+    }
+    ssize_t n = sendmsg(socket, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return n < 0 ? -errno : n;
+}

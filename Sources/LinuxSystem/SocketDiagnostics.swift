@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+
+/// sock_diag(7): what the kernel knows of sockets beyond their descriptors.
+public enum SocketDiagnostics {
+    public struct Unix: Sendable {
+        public init() {}
+
+        public var inode: UInt64 = 0
+        public var type: UInt8 = 0
+        public var state: UInt8 = 0
+        /// Inode of the peer; 0 without one.
+        public var peer: UInt64 = 0
+        /// sun_path bytes; a leading 0 means abstract. Empty: unnamed.
+        public var name: [UInt8] = []
+        /// Listener: inodes of the connecting sockets that wait to be accepted.
+        public var pending: [UInt64] = []
+        /// Inode of the file system entry it is bound to.
+        public var fileInode: UInt32 = 0
+        public var queued: UInt32 = 0
+        public var backlog: UInt32 = 0
+        public var shutdown: UInt8 = 0
+    }
+
+    /// All Unix sockets of this network namespace.
+    public static func unixSockets() throws(SystemError) -> [Unix] {
+        // struct unix_diag_req: family, protocol, pad, states, ino, show, cookie[2]
+        var request: [UInt8] = [UInt8(AF_UNIX), 0, 0, 0]
+        request += bytes(of: UInt32.max) + bytes(of: UInt32(0))
+        request += bytes(of: UInt32(1 | 2 | 4 | 8 | 16)) // NAME VFS PEER ICONS RQLEN
+        request += bytes(of: UInt64.max)
+        return try dump(request).map { message in
+            var entry = Unix()
+            entry.type = message[1]
+            entry.state = message[2]
+            entry.inode = UInt64(value(UInt32.self, from: message, at: 4))
+            for (kind, content) in attributes(message, from: 16) {
+                switch kind {
+                case 0: entry.name = content
+                case 1: entry.fileInode = value(UInt32.self, from: content)
+                case 2: entry.peer = UInt64(value(UInt32.self, from: content))
+                case 3:
+                    entry.pending = stride(from: 0, to: content.count, by: 4).map {
+                        UInt64(value(UInt32.self, from: content, at: $0))
+                    }
+                case 4:
+                    entry.queued = value(UInt32.self, from: content)
+                    entry.backlog = value(UInt32.self, from: content, at: 4)
+                case 6: entry.shutdown = content.first ?? 0
+                default: break
+                }
+            }
+            return entry
+        }
+    }
+
+    /// Destroys the remains of a TCP connection (TIME_WAIT) so that its ports are free again.
+    /// Addresses are struct sockaddr bytes of one family. Errors are of no consequence here.
+    public static func destroyTCP(local: [UInt8], remote: [UInt8]) {
+        let family = local.first ?? 0
+        // struct inet_diag_req_v2: family, protocol, ext, pad, states, inet_diag_sockid
+        var request: [UInt8] = [family, 6, 0, 0] + bytes(of: UInt32.max)
+        let addressBytes = family == UInt8(AF_INET6) ? 16 : 4
+        let at = family == UInt8(AF_INET6) ? 8 : 4
+        request += local[2..<4] + remote[2..<4]
+        for side in [local, remote] {
+            request += side[at..<(at + addressBytes)]
+            request += [UInt8](repeating: 0, count: 16 - addressBytes)
+        }
+        request += bytes(of: UInt32(0)) + bytes(of: UInt64.max)
+        _ = try? exchange(request, type: 21, flags: 1 | 4) // SOCK_DESTROY, NLM_F_REQUEST|ACK
+    }
+
+    private static func dump(_ request: [UInt8]) throws(SystemError) -> [[UInt8]] {
+        try exchange(request, type: 20, flags: 1 | 0x300) // SOCK_DIAG_BY_FAMILY, REQUEST|DUMP
+    }
+
+    /// One request; all answers up to NLMSG_DONE, without their headers.
+    private static func exchange(
+        _ request: [UInt8], type: UInt16, flags: UInt16
+    ) throws(SystemError) -> [[UInt8]] {
+        let netlink = Descriptor(owning: socket(AF_NETLINK, 3 | 0o2000000, 4))
+        guard netlink.number >= 0 else { throw SystemError(code: errno, operation: "sock_diag") }
+        var message = bytes(of: UInt32(16 + request.count)) + bytes(of: type) + bytes(of: flags)
+        message += bytes(of: UInt32(1)) + bytes(of: UInt32(0)) + request
+        try Kernel.libc(send(netlink.number, message, message.count, 0), "sock_diag")
+        var result: [[UInt8]] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let n = recv(netlink.number, &buffer, buffer.count, 0)
+            if n < 0 && errno == EINTR { continue }
+            try Kernel.libc(n, "sock_diag")
+            var offset = 0
+            while offset + 16 <= n {
+                let length = Int(value(UInt32.self, from: buffer, at: offset))
+                guard length >= 16, offset + length <= n else { break }
+                switch value(UInt16.self, from: buffer, at: offset + 4) {
+                case 2: // NLMSG_ERROR: the acknowledgement, or a refusal
+                    let error = value(Int32.self, from: buffer, at: offset + 16)
+                    if error == 0 { return result }
+                    throw SystemError(code: -error, operation: "sock_diag")
+                case 3: return result
+                default: result.append(Array(buffer[(offset + 16)..<(offset + length)]))
+                }
+                offset += (length + 3) & ~3
+            }
+            if flags & 0x300 == 0 && n == 0 { return result }
+        }
+    }
+
+    private static func attributes(_ message: [UInt8], from start: Int) -> [(UInt16, [UInt8])] {
+        var result: [(UInt16, [UInt8])] = []
+        var offset = start
+        while offset + 4 <= message.count {
+            let length = Int(value(UInt16.self, from: message, at: offset))
+            guard length >= 4, offset + length <= message.count else { break }
+            result.append((
+                value(UInt16.self, from: message, at: offset + 2),
+                Array(message[(offset + 4)..<(offset + length)])))
+            offset += (length + 3) & ~3
+        }
+        return result
+    }
+}

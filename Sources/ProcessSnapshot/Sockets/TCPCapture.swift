@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+import CheckpointImage
+import Foundation
+import Glibc
+import LinuxSystem
+
+/// TCP sockets (tcp(7)), read with TCP_REPAIR under the network lock.
+///
+/// Both ends of a connection are in the job; what is under way between them is the receiver's
+/// queue plus that part of the sender's queue which the receiver has not got (sequence numbers
+/// tell). Restart makes a fresh connection with the same addresses and sends it again.
+struct TCPCapture {
+    let context: CaptureContext
+
+    enum State {
+        static let established: UInt32 = 1, synSent: UInt32 = 2, close: UInt32 = 7
+        static let closeWait: UInt32 = 8, listen: UInt32 = 10
+    }
+    enum Option {
+        static let level: Int32 = 6, info: Int32 = 11, repair: Int32 = 19, queue: Int32 = 20
+        static let queueSequence: Int32 = 21
+    }
+
+    func capture(_ source: DescriptorSource, id: UInt64, family: Int32) throws -> ImageOpenFile {
+        let handle = source.handle
+        guard let info = handle.optionBytes(Option.level, Option.info, capacity: 104), info.count >= 32 else {
+            throw SystemError(code: EIO, operation: "TCP_INFO of \(source.name)")
+        }
+        var socket = ImageTCPSocket()
+        socket.id = id
+        socket.family = UInt32(family)
+        socket.state = UInt32(info[0])
+        let local = SocketAddress.local(handle) ?? []
+        if SocketAddress.port(local) != 0 { socket.local = Data(local); socket.bound = true }
+        socket.options = SocketOptions.capture(handle, family: family, type: 1, tcp: true)
+        switch socket.state {
+        case State.listen:
+            socket.backlog = value(UInt32.self, from: info, at: 28)
+        case State.close: break
+        default:
+            socket.remote = Data(SocketAddress.remote(handle) ?? [])
+            try queues(handle, &socket)
+            checkPeerLater(source, socket)
+        }
+        return .with { $0.tcp = socket }
+    }
+
+    private func queues(_ handle: Descriptor, _ socket: inout ImageTCPSocket) throws {
+        let (send, receive): (Int32, Int32) = (2, 1) // TCP_SEND_QUEUE, TCP_RECV_QUEUE
+        var unsent: Int32 = 0
+        try handle.control(0x894B, &unsent) // SIOCOUTQNSD
+        socket.unsentBytes = UInt32(unsent)
+        try handle.setOption(Option.level, Option.queue, send)
+        socket.sendSequence = UInt32(bitPattern: try handle.option(Option.level, Option.queueSequence))
+        socket.sendQueue = try peek(handle)
+        try handle.setOption(Option.level, Option.queue, receive)
+        socket.receiveSequence = UInt32(bitPattern: try handle.option(Option.level, Option.queueSequence))
+        socket.receiveQueue = try peek(handle)
+        try handle.setOption(Option.level, Option.queue, 0)
+    }
+
+    private func peek(_ handle: Descriptor) throws -> Data {
+        var size = 1 << 16
+        while true {
+            var buffer = [UInt8](repeating: 0, count: size)
+            let n = recv(handle.number, &buffer, size, 2 | 0x40) // MSG_PEEK | MSG_DONTWAIT
+            if n < 0 && (errno == EAGAIN || errno == ENOTCONN) { return Data() }
+            try Kernel.libc(n, "read a TCP queue")
+            if n < size { return Data(buffer[0..<n]) }
+            size *= 4
+        }
+    }
+
+    /// Afterwards each connection's other end must be in the job, or have ended, or wait
+    /// untouched in one of the job's listeners.
+    private func checkPeerLater(_ source: DescriptorSource, _ socket: ImageTCPSocket) {
+        let context = context
+        context.openFiles.deferred.append { [unowned context] in
+            let local = SocketAddress.normalized(Array(socket.local))
+            let remote = SocketAddress.normalized(Array(socket.remote))
+            var listener: ImageTCPSocket?
+            for file in context.inventory.openFiles {
+                guard case .tcp(let other)? = file.kind else { continue }
+                let otherLocal = SocketAddress.normalized(Array(other.local))
+                if SocketAddress.normalized(Array(other.remote)) == local, otherLocal == remote { return }
+                if other.state == State.listen, SocketAddress.port(otherLocal) == SocketAddress.port(remote) {
+                    listener = other
+                }
+            }
+            if socket.state >= State.closeWait || socket.state == 6 { return } // the peer has closed
+            guard listener != nil else {
+                throw context.refusal(
+                    .outsideConnection, source.pid,
+                    "\(source.name) to \(SocketAddress.text(Array(socket.remote)))")
+            }
+            // In a backlog. Only what the kernel still holds on this side can be sent again.
+            guard Self.sentNothing(source.handle, socket) else {
+                throw context.refusal(
+                    .pendingData, source.pid,
+                    "\(source.name) to \(SocketAddress.text(Array(socket.remote)))")
+            }
+            if case .tcp(var pending)? = context.inventory.openFiles[Int(source.index)].kind {
+                pending.pending = true
+                context.inventory.openFiles[Int(source.index)].tcp = pending
+            }
+        }
+    }
+
+    /// tcpi_bytes_acked (offset 120) counts the SYN as well.
+    private static func sentNothing(_ handle: Descriptor, _ socket: ImageTCPSocket) -> Bool {
+        guard let info = handle.optionBytes(Option.level, Option.info, capacity: 256), info.count >= 128
+        else { return false }
+        return value(UInt64.self, from: info, at: 120) <= 1
+    }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import CheckpointImage
+import Foundation
+import Glibc
+import LinuxSystem
+import Tracing
+
+/// One frozen process: its place in the tree and everything that is not memory content.
+struct ProcessCapture {
+    let context: CaptureContext
+    let process: StoppedProcess
+    private var path: String { "/proc/\(process.pid)" }
+
+    init(_ context: CaptureContext, _ process: StoppedProcess) {
+        self.context = context
+        self.process = process
+    }
+
+    func capture() throws -> ImageProcess {
+        let status = try ProcessStatus(path)
+        var result = try Self.place(process.pid, status, context)
+        result.command = JobView.command(process.pid)
+        result.umask = status.umask
+        result.stopped = process.threads.contains { $0.groupStop != nil }
+        result.oomScoreAdj = Int32((try? ProcFS.text(path + "/oom_score_adj").trimmed) ?? "0") ?? 0
+        result.limits = try limits()
+        result.pending = try process.threads[0].pendingSignals(shared: true).map { Data($0) }
+        try files(&result)
+        try threads(&result, status)
+        return result
+    }
+
+    /// Ids and relations, as the job sees them.
+    static func place(
+        _ pid: pid_t, _ status: ProcessStatus, _ context: CaptureContext
+    ) throws -> ImageProcess {
+        let statistics = try ProcessStatistics(pid: pid)
+        return .with {
+            $0.pid = UInt32(context.inner(pid))
+            $0.parentPid = statistics.parent == context.view.reaper
+                ? 0 : UInt32(max(0, context.inner(statistics.parent)))
+            $0.group = UInt32(max(0, status.namespaceGroups.last ?? 0))
+            $0.session = UInt32(max(0, status.namespaceSessions.last ?? 0))
+        }
+    }
+
+    static func zombie(_ pid: pid_t, _ context: CaptureContext) throws -> ImageProcess {
+        let status = try ProcessStatus("/proc/\(pid)")
+        var result = try place(pid, status, context)
+        result.zombie = true
+        result.waitStatus = try ProcessStatistics(pid: pid).exitCode
+        result.threads = [.with { $0.tid = result.pid; $0.exited = true; $0.name = status.name }]
+        return result
+    }
+
+    private func limits() throws -> [ImageResourceLimit] {
+        try (0..<16).map { which in
+            var pair: (UInt64, UInt64) = (0, 0)
+            let code = withUnsafeMutablePointer(to: &pair) {
+                Kernel.raw(.prlimit, Int(process.pid), which, 0, Int(bitPattern: $0))
+            }
+            try Kernel.check(code, "prlimit of process \(process.pid)")
+            return .with { $0.soft = pair.0; $0.hard = pair.1 }
+        }
+    }
+
+    private func files(_ result: inout ImageProcess) throws {
+        result.descriptors = try context.openFiles.capture(process.pid)
+        let cwd = try Descriptor.open(path + "/cwd", O_RDONLY | O_DIRECTORY)
+        result.workingDirectory = try context.openFiles.adopt(cwd)
+        let executable = try Descriptor.open(path + "/exe", O_RDONLY)
+        result.executable = try context.openFiles.adopt(executable)
+        result.root = ProcFS.link(path + "/root") ?? "/"
+    }
+
+    private func threads(_ result: inout ImageProcess, _ status: ProcessStatus) throws {
+        if process.threads[0].tid != process.pid {
+            // The leader called pthread_exit; its id lives on as a zombie.
+            result.threads.append(.with {
+                $0.tid = result.pid
+                $0.exited = true
+                $0.name = status.name
+            })
+        }
+        for (i, thread) in process.threads.enumerated() {
+            let capture = ThreadCapture(process, thread)
+            var image = try capture.capture()
+            try process.withRemoteSyscalls(in: thread) { remote in
+                try capture.ask(remote, &image)
+                if i == 0 { try ask(remote, &result, status) }
+            }
+            result.threads.append(image)
+        }
+    }
+
+    /// Process-wide state that only the process can be asked for.
+    private func ask(
+        _ remote: borrowing RemoteSyscalls, _ result: inout ImageProcess, _ status: ProcessStatus
+    ) throws {
+        let brk = try remote.call(.brk, 0)
+        result.actions = try actions(remote, status)
+        result.intervalTimers = try TimerCapture.intervals(remote)
+        let pid = process.pid
+        result.posixTimers = try TimerCapture.posix(pid, remote) { tid in
+            (try? ProcessStatus("/proc/\(pid)/task/\(tid)"))?.namespacePids.last ?? tid
+        }
+        result.credentials = try CredentialsCapture.capture(status, remote)
+        try remote.call(.prctl, 2, remote.scratch) // PR_GET_PDEATHSIG
+        result.parentDeathSignal = try remote.read(UInt32.self)
+        try remote.call(.prctl, 37, remote.scratch) // PR_GET_CHILD_SUBREAPER
+        result.childSubreaper = try remote.read(UInt32.self) != 0
+        result.dumpable = UInt32(try remote.call(.prctl, 3))
+        result.noTransparentHugePages = try remote.call(.prctl, 42) != 0
+        if try remote.invoke(.archPrctl, [0x1022, remote.scratch]) == 0 { // ARCH_GET_XCOMP_PERM
+            result.xstatePermission = try remote.read(UInt64.self)
+        }
+        result.memory = try MemoryCapture(context: context, process: process).capture(brk: brk)
+    }
+
+    /// Dispositions (sigaction(2)). /proc names those that are caught or ignored; SIGCHLD is
+    /// asked for always, because SA_NOCLDWAIT may be set on a default action.
+    private func actions(
+        _ remote: borrowing RemoteSyscalls, _ status: ProcessStatus
+    ) throws -> [ImageSignalAction] {
+        let interesting = status.signalsCaught | status.signalsIgnored | 1 << UInt64(SIGCHLD - 1)
+        var result: [ImageSignalAction] = []
+        for signal in 1...64 where interesting >> UInt64(signal - 1) & 1 == 1 {
+            guard signal != Int(SIGKILL), signal != Int(SIGSTOP) else { continue }
+            try remote.call(.rtSigaction, UInt64(signal), 0, remote.scratch, 8)
+            let raw = try remote.readBytes(32)
+            let words = (0..<4).map { value(UInt64.self, from: raw, at: $0 * 8) }
+            guard words != [0, 0, 0, 0] else { continue }
+            result.append(.with {
+                $0.signal = UInt32(signal)
+                $0.handler = words[0]
+                $0.flags = words[1]
+                $0.restorer = words[2]
+                $0.mask = words[3]
+            })
+        }
+        return result
+    }
+}

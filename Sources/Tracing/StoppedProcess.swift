@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Glibc
+import LinuxSystem
+
+/// A process of the job, all of whose threads are in a ptrace stop.
+public final class StoppedProcess {
+    /// As the tracer's pid namespace numbers it.
+    public let pid: pid_t
+    /// The leader first; a leader that has exited while others live on is not among them.
+    public internal(set) var threads: [Tracee]
+    public let memory: RemoteMemory
+    private var trampoline: RecoveryTrampoline?
+    private var scratch: UInt64 = 0
+    private static let scratchBytes: UInt64 = 16384
+    private var originals: [pid_t: (registers: user_regs_struct, mask: UInt64)] = [:]
+
+    init(pid: pid_t, threads: [Tracee]) throws(SystemError) {
+        self.pid = pid
+        self.threads = threads
+        memory = try RemoteMemory(pid: pid)
+    }
+
+    /// The registers and signal mask that `thread` had when it stopped.
+    public func original(
+        _ thread: Tracee
+    ) throws(RemoteError) -> (registers: user_regs_struct, mask: UInt64) {
+        if let known = originals[thread.tid] { return known }
+        let state = (try thread.registers(), try thread.signalMask())
+        originals[thread.tid] = state
+        return state
+    }
+
+    /// Runs `body` with system calls executing inside `thread`. Whatever happens, also the death
+    /// of this process at any instruction, the thread goes on afterwards as if nothing had been:
+    /// see `RecoveryTrampoline`. One thread of a process at a time.
+    public func withRemoteSyscalls<Result>(
+        in thread: Tracee, _ body: (borrowing RemoteSyscalls) throws -> Result
+    ) throws -> Result {
+        let (registers, mask) = try original(thread)
+        let back = InterruptedSyscall.resumable(registers)
+        let trampoline = try prepareTrampoline()
+        try trampoline.arm(memory, back: back, mask: mask)
+        // Order matters: registers that lead through the recovery code first, then the mask, so
+        // that a tracer killed between the two leaves a thread that repairs its own mask.
+        var recover = registers
+        recover.rip = trampoline.recoveryEntry
+        recover.orig_rax = UInt64.max
+        try thread.setRegisters(recover)
+        try thread.setSignalMask(UInt64.max)
+        defer {
+            // Errors here mean that the thread is gone: nothing is left to put back.
+            try? thread.setRegisters(recover)
+            try? thread.setSignalMask(mask)
+            try? thread.setRegisters(back)
+        }
+        if scratch == 0 {
+            let first = RemoteSyscalls(
+                thread: thread, memory: memory, scratch: 0, base: registers,
+                trampoline: trampoline)
+            scratch = try first.call(
+                .mmap, 0, Self.scratchBytes, UInt64(PROT_READ | PROT_WRITE),
+                UInt64(MAP_PRIVATE | MAP_ANONYMOUS), UInt64.max, 0)
+        }
+        let scope = RemoteSyscalls(
+            thread: thread, memory: memory, scratch: scratch, base: registers,
+            trampoline: trampoline)
+        return try body(scope)
+    }
+
+    /// True for the mapping that this engine itself put into the process.
+    public func isScratch(_ mapping: MappingEntry) -> Bool {
+        scratch != 0 && mapping.start == scratch && mapping.bytes == Self.scratchBytes
+    }
+
+    public var scratchRange: Range<UInt64>? {
+        scratch == 0 ? nil : scratch..<(scratch + Self.scratchBytes)
+    }
+
+    /// Gives the scratch memory back. Called once, before the process goes on.
+    public func releaseScratch() throws {
+        guard scratch != 0, let thread = threads.first else { return }
+        let address = scratch
+        try withRemoteSyscalls(in: thread) { remote in
+            _ = try remote.call(.munmap, address, Self.scratchBytes)
+        }
+        scratch = 0
+    }
+
+    private func prepareTrampoline() throws(SystemError) -> RecoveryTrampoline {
+        if let trampoline { return trampoline }
+        let mappings = try MappingEntry.list(pid)
+        guard let vdso = mappings.first(where: { $0.path == "[vdso]" }) else {
+            throw SystemError(code: ENOEXEC, operation: "find the vDSO of process \(pid)")
+        }
+        let made = try RecoveryTrampoline(vdso: vdso, memory: memory)
+        trampoline = made
+        return made
+    }
+
+    // MARK: snapshot by fork
+
+    /// A copy of this process that never runs: fork mode's snapshot. It hangs below the job's
+    /// reaper, not below this process, so the application can never wait for it.
+    ///
+    /// Two steps: a first child that shares the memory (cheap) makes the real copy and ends; the
+    /// copy is thereby an orphan. A child that loses its tracer ends by itself.
+    public func forkSnapshot() throws -> Tracee {
+        guard let thread = threads.first else { throw RemoteError.vanished(tid: pid) }
+        return try withRemoteSyscalls(in: thread) { remote in
+            let options: Tracee.Options = [.markSystemCalls]
+            try thread.setOptions([.markSystemCalls, .followFork])
+            defer { try? thread.setOptions(options) }
+            let entry = remote.trampoline.cloneEntry
+            let shareMemory: UInt64 = 0x100 // CLONE_VM
+            let first = try remote.run(.clone, [shareMemory], entry: entry)
+            try Kernel.check(first, "clone in process \(pid)")
+            let middle = Tracee(tid: thread.lastChild)
+            try Self.expectStop(middle)
+            let inMiddle = RemoteSyscalls(
+                thread: middle, memory: memory, scratch: 0, base: try middle.registers(),
+                trampoline: remote.trampoline)
+            let second = try inMiddle.run(.clone, [0], entry: entry)
+            let copy = Tracee(tid: middle.lastChild)
+            if second >= 0 { try Self.expectStop(copy) }
+            var end = try middle.registers()
+            end.rip = remote.trampoline.exitEntry
+            try middle.setRegisters(end)
+            try middle.detach()
+            // __WALL: its exit signal is none, so that no SIGCHLD reaches the application.
+            try remote.call(.wait4, UInt64(first), 0, 0x4000_0000, 0)
+            try Kernel.check(second, "fork process \(pid)")
+            return copy
+        }
+    }
+
+    private static func expectStop(_ tracee: Tracee) throws {
+        while true {
+            switch tracee.wait() {
+            case .interrupted?: return
+            case .event?, .signal?, .systemCall?: try tracee.continueRunning()
+            default: throw RemoteError.vanished(tid: tracee.tid)
+            }
+        }
+    }
+}
