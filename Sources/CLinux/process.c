@@ -144,7 +144,7 @@ static const char *mount_pod(void) {
 
 static void nothing(int signal) { (void)signal; }
 
-static _Noreturn void pod_init(int channel, const char *hostname) {
+static _Noreturn void pod_init(int channel, int transfer, const char *hostname) {
     prctl(PR_SET_NAME, "fermata-pod");
     setsid();
     reset_signals();
@@ -155,10 +155,12 @@ static _Noreturn void pod_init(int channel, const char *hostname) {
     sigset_t mask;
     sigfillset(&mask);
     sigprocmask(SIG_SETMASK, &mask, NULL);
-    if (channel != 3) dup3(channel, 3, O_CLOEXEC);
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    // Both are above 4: the supervisor makes sure of that.
+    dup2(channel, 3);
+    dup2(transfer, 4);
+    int null = open("/dev/null", O_RDWR);
     for (int i = 0; i < 3; i++) dup2(null, i);
-    fermata_syscall(SYS_close_range, 4, ~0U, 0, 0, 0, 0);
+    fermata_syscall(SYS_close_range, 5, ~0U, 0, 0, 0, 0);
     channel = 3;
     const char *failed = mount_pod();
     if (!failed && hostname && *hostname && sethostname(hostname, strlen(hostname)))
@@ -197,13 +199,13 @@ static _Noreturn void pod_init(int channel, const char *hostname) {
     }
 }
 
-pid_t fermata_spawn_pod_init(uint64_t flags, int channel, const char *hostname) {
+pid_t fermata_spawn_pod_init(uint64_t flags, int channel, int transfer, const char *hostname) {
     struct fermata_clone_args a = {.flags = flags, .exit_signal = SIGCHLD};
     sigset_t all, old;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &old);
     long pid = clone3_raw(&a);
-    if (pid == 0) pod_init(channel, hostname);
+    if (pid == 0) pod_init(channel, transfer, hostname);
     sigprocmask(SIG_SETMASK, &old, NULL);
     return (pid_t)pid;
 }

@@ -121,7 +121,8 @@ pid_t fermata_launch(const char *file, char *const argv[], char *const envp[],
 /// anew, reaps every orphan, and says on `channel` how each of its children ended. Ends, and
 /// the kernel with it everything in the pod, when it reads a 'k', or when the other end of
 /// the channel closes while it holds userfaultfd descriptors (pages would be lost otherwise).
-pid_t fermata_spawn_pod_init(uint64_t flags, int channel, const char *hostname);
+/// `transfer` stays open as descriptor 4 for the stubs cloned from it.
+pid_t fermata_spawn_pod_init(uint64_t flags, int channel, int transfer, const char *hostname);
 struct fermata_pod_report { int32_t kind; int32_t pid; int32_t status; int32_t pad; };
 enum { FERMATA_POD_READY = 1, FERMATA_POD_EXITED = 2, FERMATA_POD_FAILED = 3 };
 /// Sends one byte and optionally descriptors over a Unix socket. Returns 0 or -errno.

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+import CheckpointImage
+import Glibc
+import LinuxSystem
+
+/// TCP sockets. Every connection has both ends in the job, so it is made anew, with the same
+/// addresses, and what was under way is sent again: exactly the bytes that the receiver's queue
+/// held plus those of the sender's queue that the receiver had not got.
+final class TCPRestore {
+    private let context: RestoreContext
+    private var sockets: [(index: Int, image: ImageTCPSocket)] = []
+    private var handles: [Int: Descriptor] = [:]
+    private var doors: [[UInt8]: Descriptor] = [:]
+
+    init(_ context: RestoreContext) {
+        self.context = context
+        for (i, file) in context.inventory.openFiles.enumerated() {
+            if case .tcp(let socket)? = file.kind { sockets.append((i, socket)) }
+        }
+    }
+
+    private var connections: [(index: Int, image: ImageTCPSocket)] {
+        sockets.filter { ![TCPCapture.State.listen, TCPCapture.State.close].contains($0.image.state) }
+    }
+
+    func restoreAll() throws {
+        for socket in connections where handles[socket.index] == nil && !socket.image.pending {
+            try connect(socket)
+        }
+        doors = [:] // before the job's own listeners take these ports
+        for socket in sockets where socket.image.state == TCPCapture.State.listen { try listen(socket) }
+        for socket in sockets where socket.image.state == TCPCapture.State.close {
+            let handle = try make(socket.image)
+            if socket.image.bound { try SocketAddress.bind(handle, Array(socket.image.local)) }
+            handles[socket.index] = handle
+        }
+        for socket in connections where socket.image.pending { try pend(socket) }
+        for socket in sockets {
+            guard let handle = handles[socket.index] else { continue }
+            SocketOptions.restore(socket.image.options, handle)
+            if !socket.image.options.contains(where: { $0.name == SocketOptions.reuseAddress && $0.level == SOL_SOCKET }) {
+                try? handle.setOption(SOL_SOCKET, SocketOptions.reuseAddress, 0)
+            }
+            context.files[socket.index] = handle
+        }
+    }
+
+    private func make(_ socket: ImageTCPSocket) throws -> Descriptor {
+        let fd = Glibc.socket(Int32(socket.family), 1 | 0o2000000, 0)
+        try Kernel.libc(Int(fd), "create a TCP socket")
+        let handle = Descriptor(owning: fd)
+        // Several sockets of the job share a port; the option is set back afterwards.
+        try handle.setOption(SOL_SOCKET, SocketOptions.reuseAddress, 1)
+        if let only = socket.options.first(where: { $0.level == 41 && $0.name == 26 }) { // IPV6_V6ONLY
+            try handle.setOption(41, 26, value(Int32.self, from: Array(only.value)))
+        }
+        return handle
+    }
+
+    /// The other end, if a process of the job has it.
+    private func peer(of socket: ImageTCPSocket) -> (index: Int, image: ImageTCPSocket)? {
+        let local = SocketAddress.normalized(Array(socket.local))
+        let remote = SocketAddress.normalized(Array(socket.remote))
+        return connections.first {
+            SocketAddress.normalized(Array($0.image.local)) == remote
+                && SocketAddress.normalized(Array($0.image.remote)) == local
+        }
+    }
+
+    /// Makes a connection whose `first` end called connect(2), as far as that matters any more.
+    private func connect(_ first: (index: Int, image: ImageTCPSocket)) throws {
+        let second = peer(of: first.image)
+        // Whichever port is a listener's must be the accepting side.
+        let (client, server) = isListening(first.image) && second != nil
+            ? (second!.image, first.image) : (first.image, second?.image)
+        let serverAddress = Array(client.remote)
+        let door = try self.door(serverAddress, family: server.map { Int32($0.family) } ?? Int32(client.family))
+        let clientHandle = try make(client)
+        SocketOptions.makeRoom(clientHandle, bytes: client.sendQueue.count + client.receiveQueue.count
+            + (server.map { $0.sendQueue.count + $0.receiveQueue.count } ?? 0))
+        SocketAddress.freePorts(client)
+        try SocketAddress.bind(clientHandle, Array(client.local))
+        try SocketAddress.connect(clientHandle, serverAddress)
+        let fd = accept(door.number, nil, nil)
+        try Kernel.libc(Int(fd), "accept a restored connection")
+        let serverHandle = try Descriptor(owning: fd).duplicate()
+        try transfer(client, clientHandle, server, serverHandle)
+        let clientIndex = client.id == first.image.id ? first.index : second!.index
+        handles[clientIndex] = clientHandle
+        if let second {
+            handles[clientIndex == first.index ? second.index : first.index] = serverHandle
+        }
+    }
+
+    private func isListening(_ socket: ImageTCPSocket) -> Bool {
+        sockets.contains {
+            $0.image.state == TCPCapture.State.listen
+                && SocketAddress.port(Array($0.image.local)) == SocketAddress.port(Array(socket.local))
+        }
+    }
+
+    /// A listener of Fermata's own at the address, for as long as connections are made.
+    private func door(_ address: [UInt8], family: Int32) throws -> Descriptor {
+        if let door = doors[address] { return door }
+        var image = ImageTCPSocket()
+        image.family = UInt32(address.first ?? UInt8(family))
+        let handle = try make(image)
+        // Large buffers are inherited by what is accepted here.
+        SocketOptions.makeRoom(handle, bytes: 1 << 24)
+        try SocketAddress.bind(handle, address)
+        try Kernel.libc(Int(Glibc.listen(handle.number, 128)), "listen")
+        doors[address] = handle
+        return handle
+    }
+
+    /// Puts everything that was under way back, both directions, then what was shut down.
+    private func transfer(
+        _ a: ImageTCPSocket, _ aHandle: Descriptor, _ b: ImageTCPSocket?, _ bHandle: Descriptor
+    ) throws {
+        let toB = b.map { Self.underWay(from: a, to: $0) } ?? Array(a.sendQueue)
+        let toA = b.map { Self.underWay(from: $0, to: a) } ?? Array(a.receiveQueue)
+        try send(toB, aHandle)
+        try send(toA, bHandle)
+        if Self.hasSentEnd(a) { shutdown(aHandle.number, Int32(SHUT_WR)) }
+        if let b, Self.hasSentEnd(b) { shutdown(bHandle.number, Int32(SHUT_WR)) }
+        // Without a second end in the job it had closed: dropping the handle does that again.
+    }
+
+    /// FIN_WAIT1, FIN_WAIT2, LAST_ACK, CLOSING: this side has shut down its direction.
+    private static func hasSentEnd(_ socket: ImageTCPSocket) -> Bool {
+        [4, 5, 9, 11].contains(socket.state)
+    }
+
+    /// The receiver's queue, then what it had not received of the sender's.
+    static func underWay(from sender: ImageTCPSocket, to receiver: ImageTCPSocket) -> [UInt8] {
+        let firstUnacknowledged = sender.sendSequence &- UInt32(sender.sendQueue.count)
+        let overlap = Int(Int32(bitPattern: receiver.receiveSequence &- firstUnacknowledged))
+        // A FIN occupies one sequence number behind the data.
+        let known = max(0, min(overlap, sender.sendQueue.count))
+        return Array(receiver.receiveQueue) + Array(sender.sendQueue.dropFirst(known))
+    }
+
+    private func send(_ bytes: [UInt8], _ handle: Descriptor) throws {
+        var done = 0
+        let limit = Clock.monotonic() + 10_000_000_000
+        while done < bytes.count {
+            let n = bytes.withUnsafeBytes {
+                Glibc.send(handle.number, $0.baseAddress! + done, bytes.count - done, 0x40 | 0x4000) // DONTWAIT|NOSIGNAL
+            }
+            if n < 0 && errno == EAGAIN && Clock.monotonic() < limit {
+                Clock.sleep(microseconds: 200)
+                continue
+            }
+            try Kernel.libc(n, "refill a TCP connection with \(bytes.count) bytes")
+            done += n
+        }
+    }
+
+    private func listen(_ socket: (index: Int, image: ImageTCPSocket)) throws {
+        let handle = try make(socket.image)
+        try SocketAddress.bind(handle, Array(socket.image.local))
+        try Kernel.libc(Int(Glibc.listen(handle.number, Int32(max(1, socket.image.backlog)))), "listen")
+        handles[socket.index] = handle
+    }
+
+    /// A connection that waits in a listener's backlog with nothing received yet.
+    private func pend(_ socket: (index: Int, image: ImageTCPSocket)) throws {
+        let handle = try make(socket.image)
+        SocketAddress.freePorts(socket.image)
+        try SocketAddress.bind(handle, Array(socket.image.local))
+        try SocketAddress.connect(handle, Array(socket.image.remote))
+        try send(Array(socket.image.sendQueue), handle)
+        handles[socket.index] = handle
+    }
+}
+
+extension SocketAddress {
+    /// Remains of the killed job's connection (TIME_WAIT) would hold the ports for a minute.
+    static func freePorts(_ socket: ImageTCPSocket) {
+        SocketDiagnostics.destroyTCP(local: Array(socket.local), remote: Array(socket.remote))
+        SocketDiagnostics.destroyTCP(local: Array(socket.remote), remote: Array(socket.local))
+    }
+}
+
+/// UDP and netlink sockets.
+struct DatagramRestore {
+    let context: RestoreContext
+
+    func udp(_ socket: ImageUDPSocket) throws -> Descriptor {
+        let fd = Glibc.socket(Int32(socket.family), 2 | 0o2000000, 0)
+        try Kernel.libc(Int(fd), "create a UDP socket")
+        let handle = Descriptor(owning: fd)
+        SocketOptions.restore(socket.options, handle)
+        if !socket.local.isEmpty { try SocketAddress.bind(handle, Array(socket.local)) }
+        // Messages before the connection: a connected socket takes only its peer's.
+        for message in socket.messages { try inject(message, socket, handle) }
+        if !socket.remote.isEmpty { try SocketAddress.connect(handle, Array(socket.remote)) }
+        return handle
+    }
+
+    /// Sends a datagram with its original source address: from a socket bound there if the port
+    /// is free at this point, else from a raw socket that writes the header itself (raw(7)).
+    private func inject(_ message: ImageMessage, _ socket: ImageUDPSocket, _ handle: Descriptor) throws {
+        let source = Array(message.address)
+        var target = Array(socket.local)
+        if Self.isAnyAddress(target) { Self.setLoopback(&target) }
+        let sender = Descriptor(owning: Glibc.socket(Int32(socket.family), 2 | 0o2000000, 0))
+        try? sender.setOption(SOL_SOCKET, 15, 1) // SO_REUSEPORT
+        try? sender.setOption(SOL_SOCKET, SocketOptions.reuseAddress, 1)
+        let data = Array(message.data)
+        if (try? SocketAddress.bind(sender, source)) != nil {
+            let n = SocketAddress.with(target) { sendto(sender.number, data, data.count, 0, $0, $1) }
+            try Kernel.libc(n, "refill a UDP socket")
+            return
+        }
+        guard Int32(socket.family) == AF_INET else {
+            throw RestoreError("a UDP datagram from \(SocketAddress.text(source)) cannot be put back")
+        }
+        let raw = Descriptor(owning: Glibc.socket(AF_INET, 3 | 0o2000000, 255)) // IPPROTO_RAW
+        func big(_ v: Int) -> [UInt8] { [UInt8(v >> 8 & 255), UInt8(v & 255)] }
+        var packet: [UInt8] = [0x45, 0] + big(28 + data.count) + [0, 0, 0, 0, 64, 17, 0, 0]
+        packet += source[4..<8] + target[4..<8]
+        packet += source[2..<4] + target[2..<4] + big(8 + data.count) + [0, 0] + data // no checksum
+        let n = SocketAddress.with(target) { sendto(raw.number, packet, packet.count, 0, $0, $1) }
+        try Kernel.libc(n, "refill a UDP socket")
+    }
+
+    private static func isAnyAddress(_ a: [UInt8]) -> Bool {
+        a.first == UInt8(AF_INET) ? a[4..<8].allSatisfy { $0 == 0 } : a[8..<24].allSatisfy { $0 == 0 }
+    }
+
+    private static func setLoopback(_ a: inout [UInt8]) {
+        if a.first == UInt8(AF_INET) { a.replaceSubrange(4..<8, with: [127, 0, 0, 1]) } else { a[23] = 1 }
+    }
+
+    func netlink(_ socket: ImageNetlinkSocket) throws -> Descriptor {
+        let fd = Glibc.socket(AF_NETLINK, Int32(socket.type) | 0o2000000, Int32(socket.protocol))
+        try Kernel.libc(Int(fd), "create a netlink socket")
+        let handle = Descriptor(owning: fd)
+        var address: [UInt8] = [UInt8(AF_NETLINK), 0, 0, 0] + bytes(of: socket.port) + bytes(of: socket.groups)
+        if (try? SocketAddress.bind(handle, address)) == nil {
+            address.replaceSubrange(4..<8, with: [0, 0, 0, 0]) // the port is taken: any other
+            try SocketAddress.bind(handle, address)
+        }
+        return handle
+    }
+}
