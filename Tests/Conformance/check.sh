@@ -9,6 +9,7 @@ passed=0 skipped=0 failed=0
 for name; do
     mkdir -p "$work/scratch"
     rm -f "$work/go"
+    : >"$work/output"
     FERMATA_GO=$work/go FERMATA_SCRATCH=$work/scratch nice timeout -k 1 40 "$out/$name" \
         >"$work/output" 2>"$work/errors" </dev/null &
     pid=$!

@@ -10,8 +10,9 @@ static void *send_numbers(void *argument)
         write_all(s, batch, sizeof batch);
         if (number % (512 * 16) == 0) sleep_ms(1);
     }
-    for (int i = 0; i < 512; i++) batch[i] = UINT64_MAX;
-    write_all(s, batch, sizeof batch);
+    number = UINT64_MAX;
+    write_all(s, &number, sizeof number);
+    must(shutdown(s, SHUT_WR));
     return NULL;
 }
 
@@ -24,6 +25,7 @@ static void run(int s)
         if (number == UINT64_MAX) break;
         check(number == expected, "stream: expected %lu, got %lu", expected, number);
     }
+    check_equal("end of file", read(s, &number, sizeof number), 0);
     join_thread(sender);
 }
 

@@ -1,4 +1,6 @@
-// A parent suspended in vfork goes on when its child executes another program: vfork(2).
+// Must be refused: a parent suspended in vfork by a child that does not end: vfork(2), ptrace(2).
+// The kernel lets nobody stop such a parent, so its registers cannot be read. (Where the child soon
+// executes a program, as in spawn-loop, a checkpoint has to wait for that moment instead.)
 #include "conformance.h"
 
 static void body(void *unused)
