@@ -43,8 +43,12 @@ package enum Output {
     case terminal(path: String)
 }
 
-/// A process of the harness, in a session of its own, so that no signal meant for the harness or for
-/// another test reaches it.
+/// A process of the harness, in a process group of its own, so that no signal meant for the harness
+/// or for another test reaches it.
+///
+/// Not in a session of its own, unless it gets a terminal: a session leader's group is orphaned, and
+/// the kernel then drops SIGTSTP. A job that somebody starts from a shell or a batch script is not
+/// in that state, and its session leader is outside the job.
 package final class ChildProcess {
     package let pid: pid_t
     package let arguments: [String]
@@ -69,11 +73,12 @@ package final class ChildProcess {
             posix_spawnattr_destroy(&attributes)
         }
         // POSIX_SPAWN_SETSID is hidden behind _GNU_SOURCE, which Swift's importer does not define.
-        let newSession: Int16 = 0x80
+        var group = Int16(POSIX_SPAWN_SETPGROUP)
+        if case .terminal = input { group = 0x80 }
         var none = sigset_t()
         sigemptyset(&none)
         posix_spawnattr_setsigmask(&attributes, &none)
-        posix_spawnattr_setflags(&attributes, newSession | Int16(POSIX_SPAWN_SETSIGMASK))
+        posix_spawnattr_setflags(&attributes, group | Int16(POSIX_SPAWN_SETSIGMASK))
 
         switch input {
         case .null: posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)

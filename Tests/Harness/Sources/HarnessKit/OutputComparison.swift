@@ -4,11 +4,11 @@ import Foundation
 package enum OutputComparison {
     /// Checkpointed and killed at one instant: not a byte missing, not a byte twice.
     package static func exact(first: String, rest: String, reference: String) throws {
+        let cut = rest.isEmpty ? "" : " (the cut is at byte \(first.utf8.count))"
         try expect(
             first + rest == reference,
-            "first part + restart differ from the undisturbed run: "
-                + difference(first + rest, reference)
-                + " (the cut is at byte \(first.utf8.count))")
+            "the output differs from that of the undisturbed run: "
+                + difference(first + rest, reference) + cut)
     }
 
     /// The job went on after the cut: the two parts overlap, and both must be true.

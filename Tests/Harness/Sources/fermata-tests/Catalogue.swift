@@ -4,7 +4,7 @@ import HarnessKit
 enum Catalogue {
     static func all(_ options: Options) -> [TestCase] {
         if options.plain {
-            return JobTests.all(options)
+            return JobTests.all(options) + InteractiveTests.all(options)
         }
         return ContractTests.all(options)
             + ConformanceTests.all(options)

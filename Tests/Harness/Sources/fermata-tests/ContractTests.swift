@@ -14,6 +14,7 @@ enum ContractTests {
             TestCase("contract.standard-input", tags: ["contract"], standardInput),
             TestCase("contract.standard-error", tags: ["contract"], standardError),
             TestCase("contract.directory-and-environment", tags: ["contract"], surroundings),
+            TestCase("contract.status", tags: ["contract"], status),
             TestCase("contract.kill", tags: ["contract"], killCommand),
             TestCase("contract.interval", tags: ["contract"], interval),
             TestCase("contract.older-epoch", tags: ["contract"], olderEpoch),
@@ -154,6 +155,42 @@ enum ContractTests {
         try expect(
             run.outputText == plain.outputText,
             "under the tool: '\(run.outputText)', without: '\(plain.outputText)'")
+    }
+
+    /// `status` knows exactly the job's processes, and a restart gives them their old numbers.
+    private static func status(_ context: TestContext) throws {
+        let script = "sleep 1000 & sleep 1001 & echo ready; wait"
+        let run = try context.runJob("job", ["bash", "-c", script])
+        _ = try run.waitForLine("ready", seconds: 20)
+        pause(seconds: 0.1)
+        let before = try processes(context)
+        try expect(
+            before.count == 3, "bash and two sleeps, but status shows \(before.map(\.pid))")
+        for process in before {
+            let marked = ProcessTable.marked(prefix: context.mark).map(\.pid)
+            try expect(marked.contains(process.hostPid), "host_pid \(process.hostPid) is no process")
+        }
+        try JobTests.checkpoint(context, run, mode: .stop, kill: true)
+        _ = try run.finish(seconds: 20, "'fermata run' after --kill")
+        try expect(
+            try context.tool.status(of: "job")?.state != "running", "a killed job is 'running'")
+        let shown = try context.tool.command(["image", "show", "job"])
+        try expect(
+            shown.status == .exited(0) && !shown.output.isEmpty, "image show: \(shown.lastWords)")
+        let restart = try context.restart("job")
+        let same = try poll(seconds: 20) {
+            try processes(context).map(\.pid).sorted() == before.map(\.pid).sorted() ? true : nil
+        }
+        let after = try processes(context).map(\.pid)
+        try expect(
+            same == true,
+            "pids \(before.map(\.pid)) became \(after)\(restart.complaint)")
+    }
+
+    private static func processes(
+        _ context: TestContext
+    ) throws -> [StatusDocument.Process] {
+        try context.tool.status(of: "job")?.processes ?? []
     }
 
     private static func killCommand(_ context: TestContext) throws {

@@ -76,6 +76,6 @@ enum PlainPrograms {
     /// The same under the C library's malloc, which grows by brk and gives back by munmap.
     private static let malloc = JobProgram(
         name: "malloc",
-        command: { ["\($0.built)/churn", "400"] },
+        command: { ["\($0.built)/churn", "1500"] },
         needs: { ["\($0.built)/churn"] })
 }
