@@ -49,7 +49,7 @@ static void on_tick(int number)
     ticks++;
 }
 
-/* Fills, checks and replaces a set of blocks: some from brk, some from mmap, some grown in place. */
+/* Fills, checks and replaces a set of blocks: some from brk, some from mmap, some grow in place. */
 static void *churn(void *argument)
 {
     int index = (int)(intptr_t)argument;

@@ -46,7 +46,7 @@ package enum Output {
 /// A process of the harness, in a process group of its own, so that no signal meant for the harness
 /// or for another test reaches it.
 ///
-/// Not in a session of its own, unless it gets a terminal: a session leader's group is orphaned, and
+/// Not in a session of its own, unless it has a terminal: a session leader's group is orphaned, and
 /// the kernel then drops SIGTSTP. A job that somebody starts from a shell or a batch script is not
 /// in that state, and its session leader is outside the job.
 package final class ChildProcess {
@@ -91,7 +91,7 @@ package final class ChildProcess {
         var started: [OutputPump] = []
         pid = try ChildProcess.spawning.withLock { _ in
             var inherited: [Int32] = []
-            defer { inherited.forEach { close($0) } }
+            defer { for end in inherited { close(end) } }
             for (number, target) in [(Int32(1), output), (Int32(2), errors)] {
                 switch target {
                 case .file(let path):
@@ -117,7 +117,7 @@ package final class ChildProcess {
     ) throws -> pid_t {
         var argv = arguments.map { strdup($0) } + [nil]
         var envp = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
-        defer { (argv + envp).forEach { free($0) } }
+        defer { for word in argv + envp { free(word) } }
         var pid: pid_t = 0
         let error = posix_spawn(&pid, arguments[0], &actions, &attributes, &argv, &envp)
         if error != 0 {
@@ -171,7 +171,7 @@ final class OutputPump: Sendable {
     init(into path: String) throws {
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { throw TestFailure("pipe: errno \(errno)") }
-        ends.forEach { _ = fcntl($0, F_SETFD, FD_CLOEXEC) }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         writingEnd = ends[1]
         let source = ends[0]
         let target = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)

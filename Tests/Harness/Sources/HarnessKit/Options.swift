@@ -13,6 +13,7 @@ package struct Options: Sendable {
     package var tags: Set<String> = []
     package var jobs = 1
     package var list = false
+    package var help = false
     package var keep = false
     package var plain = false
     package var verbose = false
@@ -42,6 +43,7 @@ package struct Options: Sendable {
           --plain              run the programs of `jobs` without the tool, to check the programs
           --verbose            print what each test drew
           --list               print the names and tags, run nothing
+          --help               this text
 
         """
 
@@ -78,6 +80,7 @@ package struct Options: Sendable {
             case "--plain": plain = true
             case "--verbose": verbose = true
             case "--list": list = true
+            case "--help", "-h": help = true
             default: throw UsageError("unknown option '\(name)'")
             }
         }

@@ -21,8 +21,8 @@ package struct ProcessEntry: Sendable {
 /// Finds processes by a variable in their environment.
 ///
 /// The harness gives every test a mark of its own. Children inherit it, orphans and daemons keep it
-/// and a restored process has it in its restored memory: it finds all that a test ever started, also
-/// when the tool has lost them, and nothing else. No test kills by name.
+/// and a restored process has it in its restored memory: it finds all that a test ever started,
+/// also when the tool has lost them, and nothing else. No test kills by name.
 package enum ProcessTable {
     package static let variable = "FERMATA_TEST_MARK"
 
@@ -96,7 +96,7 @@ package enum ProcessTable {
         for pid in stopped where pid > 1 { kill(pid, SIGKILL) }
         _ = poll(seconds: 10) {
             let left = marked(prefix: prefix)
-            left.forEach { kill($0.pid, SIGKILL) }
+            for entry in left { kill(entry.pid, SIGKILL) }
             return left.isEmpty ? true : nil
         }
     }

@@ -2,7 +2,7 @@
 package struct SeededRandom: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
-    /// Every test draws from its own sequence, so that one test alone repeats what it did among all.
+    /// Every test draws from its own sequence: one test alone repeats what it did among all.
     package init(seed: UInt64, name: String) {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         for byte in name.utf8 {

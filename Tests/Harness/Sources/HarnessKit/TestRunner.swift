@@ -30,7 +30,7 @@ package final class TestRunner: Sendable {
             thread.start()
             return finished
         }
-        threads.forEach { $0.wait() }
+        for finished in threads { finished.wait() }
         let (passed, failed, skipped) = totals.withLock { $0 }
         print("\(passed) passed, \(failed) failed, \(skipped) skipped")
         if failed == 0 && !options.keep {

@@ -36,8 +36,11 @@ enum ContractTests {
     private static func exitStatus(_ context: TestContext) throws {
         for code in [Int32(0), 1, 7, 77, 255] {
             let run = try context.start(
-                "run", [context.tool.path, "run", "--job", "j\(code)", "--", "sh", "-c",
-                    "exit \(code)"])
+                "run",
+                [
+                    context.tool.path, "run", "--job", "j\(code)", "--", "sh", "-c",
+                    "exit \(code)",
+                ])
             let status = try run.finish(seconds: 20, "fermata run")
             try expect(status == .exited(code), "exit \(code) became \(status)\(run.complaint)")
         }
@@ -100,7 +103,8 @@ enum ContractTests {
 
     /// What is typed before the cut goes to the job, what is typed after goes to the restart.
     private static func standardInput(_ context: TestContext) throws {
-        let before = try Feed(), after = try Feed()
+        let before = try Feed()
+        let after = try Feed()
         let script = "while read -r line; do echo \"got $line\"; done; echo end"
         let run = try context.runJob(
             "job", ["bash", "-c", script], input: .descriptor(before.readingEnd))
@@ -168,7 +172,7 @@ enum ContractTests {
             before.count == 3, "bash and two sleeps, but status shows \(before.map(\.pid))")
         for process in before {
             let marked = ProcessTable.marked(prefix: context.mark).map(\.pid)
-            try expect(marked.contains(process.hostPid), "host_pid \(process.hostPid) is no process")
+            try expect(marked.contains(process.hostPid), "host_pid \(process.hostPid) is none")
         }
         try JobTests.checkpoint(context, run, mode: .stop, kill: true)
         _ = try run.finish(seconds: 20, "'fermata run' after --kill")

@@ -129,8 +129,9 @@ enum ImageDamage {
         let printed = restart.outputText
         try expect(
             expected.hasPrefix(printed),
-            "\(what): restart RAN WRONGLY: " + OutputComparison.difference(
-                printed, String(expected)))
+            "\(what): restart RAN WRONGLY: "
+                + OutputComparison.difference(
+                    printed, String(expected)))
         try expect(status.code != 0, "\(what): restart did not notice")
         try expect(
             readText(restart.errorPath).contains(name),

@@ -25,7 +25,8 @@ enum InteractiveTests {
         _ mode: CheckpointMode, _ context: TestContext
     ) throws {
         let terminal = try Pseudoterminal()
-        let command = [context.tool.path, "run", "--job", "job", "--"]
+        let command =
+            [context.tool.path, "run", "--job", "job", "--"]
             + ["bash", "--norc", "--noprofile", "-i"]
         let shell = try ChildProcess(
             command, environment: context.tool.environment, directory: context.scratch,
@@ -109,7 +110,8 @@ enum InteractiveTests {
         }
         let command = ["sh", context.options.repository + "/Tests/Jobs/tmux/session.sh", "socket"]
         let session = Session(context: context, socket: context.scratch + "/socket")
-        var run = mode == nil
+        var run =
+            mode == nil
             ? try context.start("plain", command) : try context.runJob("job", command)
         _ = try run.waitForLine("started", seconds: 20)
         try prepare(session)

@@ -119,7 +119,8 @@ enum JobTests {
         exact: Bool, _ context: TestContext
     ) throws {
         if program.verdict == nil {
-            let first = run.outputText, rest = restart.outputText
+            let first = run.outputText
+            let rest = restart.outputText
             context.note("first part \(first.utf8.count) bytes, restart \(rest.utf8.count)")
             if exact {
                 try OutputComparison.exact(

@@ -20,6 +20,10 @@ do {
     refuse("\(error)\n\(Options.usage)")
 }
 patience = options.patience
+if options.help {
+    print(Options.usage)
+    exit(0)
+}
 
 let tests: [TestCase]
 do {
