@@ -16,7 +16,7 @@ enum PlainPrograms {
 
     private static let openMP = JobProgram(
         name: "openmp",
-        command: { ["\($0.built)/tasks", "2500"] },
+        command: { ["\($0.built)/tasks", "1800"] },
         environment: ["OMP_NUM_THREADS": "4"],
         needs: { ["\($0.built)/tasks"] })
 
