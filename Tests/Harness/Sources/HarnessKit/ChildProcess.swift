@@ -58,6 +58,13 @@ package final class ChildProcess {
     /// posix_spawn and the pipes made for it: without the lock a child of another thread could
     /// inherit the writing end of a pipe, and its reader would never see the end.
     private static let spawning = Mutex(())
+    private static let closing = Atomic<Bool>(false)
+
+    /// From now on nothing is started: an interrupted harness must not start the next test while it
+    /// ends the processes of this one.
+    package static func startNoMore() {
+        closing.store(true, ordering: .sequentiallyConsistent)
+    }
 
     package init(
         _ arguments: [String], environment: [String: String], directory: String,
@@ -90,6 +97,9 @@ package final class ChildProcess {
         let full = ["/usr/bin/env", "-C", directory] + arguments
         var started: [OutputPump] = []
         pid = try ChildProcess.spawning.withLock { _ in
+            if ChildProcess.closing.load(ordering: .sequentiallyConsistent) {
+                throw TestFailure("interrupted")
+            }
             var inherited: [Int32] = []
             defer { for end in inherited { close(end) } }
             for (number, target) in [(Int32(1), output), (Int32(2), errors)] {

@@ -43,20 +43,23 @@ if !options.plain && !FileManager.default.isExecutableFile(atPath: options.ferma
     refuse("no tool to test: \(what)\n\(Options.usage)")
 }
 
+let leftovers = SharedMemoryLeftovers()
+
 // A harness that is interrupted takes its jobs with it.
 let interrupts = [SIGINT, SIGTERM].map { number in
     signal(number, SIG_IGN)
     let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
     let prefix = options.markPrefix
     source.setEventHandler {
+        ChildProcess.startNoMore()
         ProcessTable.killAll(prefix: prefix)
+        leftovers.remove()
         exit(128 + number)
     }
     source.resume()
     return source
 }
 
-let leftovers = SharedMemoryLeftovers()
 let status = TestRunner(tests: tests, options: options).run()
 leftovers.remove()
 exit(status)
