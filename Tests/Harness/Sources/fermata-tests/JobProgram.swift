@@ -1,0 +1,152 @@
+import Foundation
+import HarnessKit
+import Synchronization
+
+/// A real program as a witness: what to start, and what makes its output right.
+struct JobProgram: Sendable {
+    let name: String
+    /// Gets the options, for the folders of built and of interpreted programs.
+    let command: @Sendable (Places) -> [String]
+    var environment: [String: String] = [:]
+    /// Executables and files without which it is skipped.
+    var needs: @Sendable (Places) -> [String] = { _ in [] }
+    /// Copied from Tests/Jobs into the working directory.
+    var inputs: [String] = []
+    /// Files in the working directory that must equal those of the undisturbed run.
+    var results: [String] = []
+    /// Takes out what legitimately differs between two runs (timings).
+    var normalise: @Sendable (String) -> String = { $0 }
+    /// Judges a run whose output differs every time. Replaces the comparison.
+    var verdict: (@Sendable (_ scratch: String) throws -> Void)?
+    /// It changes files in place. When it goes on after the cut, the files are ahead of the image
+    /// and no restart from it can be right; so it is always killed at the cut.
+    var changesFilesInPlace = false
+    /// It prints nothing on the way, so instants are drawn by time.
+    var isSilent = false
+    var tags: [String] = []
+}
+
+/// Where the things are that the programs consist of.
+struct Places: Sendable {
+    let built: String
+    let sources: String
+
+    init(_ options: Options) {
+        built = options.programs
+        sources = options.repository + "/Tests/Jobs"
+    }
+}
+
+/// Builds the programs of Tests/Jobs once per run of the harness.
+enum BuiltPrograms {
+    private static let state = Mutex<(done: Bool, problem: String?)>((false, nil))
+
+    static func make(_ context: TestContext) throws {
+        let problem = try state.withLock { state -> String? in
+            if !state.done {
+                let result = try context.tool.run(
+                    [
+                        "make", "-s", "-k", "-C", Places(context.options).sources,
+                        "O=\(context.options.programs)",
+                    ], seconds: 300)
+                state = (true, result.status == .exited(0) ? nil : result.lastWords)
+            }
+            return state.problem
+        }
+        try expect(problem == nil, "make of Tests/Jobs: \(problem ?? "")")
+    }
+}
+
+extension JobProgram {
+    /// Skips when something is not installed; otherwise the working directory is ready.
+    func prepare(_ context: TestContext, in directory: String) throws {
+        try BuiltPrograms.make(context)
+        let places = Places(context.options)
+        let files = FileManager.default
+        for need in needs(places) where !JobProgram.exists(need) {
+            throw TestSkip("\(need) is not there (see Tests/Jobs/packages.txt)")
+        }
+        for input in inputs {
+            let name = (input as NSString).lastPathComponent
+            try files.copyItem(
+                atPath: "\(places.sources)/\(input)", toPath: "\(directory)/\(name)")
+        }
+    }
+
+    private static func exists(_ need: String) -> Bool {
+        if need.hasPrefix("/") {
+            return FileManager.default.fileExists(atPath: need)
+        }
+        let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
+        return path.split(separator: ":").contains {
+            FileManager.default.isExecutableFile(atPath: "\($0)/\(need)")
+        }
+    }
+}
+
+/// What a program does when nobody disturbs it: made once, without the tool, and shared.
+struct Reference: Sendable {
+    let seconds: Double
+    let status: Int32
+    let output: String
+    let normalised: String
+    let results: [String: Data]
+
+    private final class Slot: Sendable {
+        let value = Mutex<Result<Reference, any Error>?>(nil)
+    }
+
+    private static let slots = Mutex<[String: Slot]>([:])
+
+    /// Tests of one program wait for each other here; those of different programs do not.
+    static func of(_ program: JobProgram, _ context: TestContext) throws -> Reference {
+        let slot = slots.withLock { slots -> Slot in
+            if let slot = slots[program.name] { return slot }
+            let slot = Slot()
+            slots[program.name] = slot
+            return slot
+        }
+        return try slot.value.withLock { value in
+            if value == nil {
+                value = Result { try record(program, context) }
+            }
+            return try value!.get()
+        }
+    }
+
+    private static func record(
+        _ program: JobProgram, _ context: TestContext
+    ) throws -> Reference {
+        let directory = context.root + "/reference"
+        try FileManager.default.createDirectory(
+            atPath: directory, withIntermediateDirectories: true)
+        try program.prepare(context, in: directory)
+        let run = try context.start(
+            "reference", program.command(Places(context.options)), extra: program.environment,
+            directory: directory)
+        let status = try run.finish(seconds: 180, "the undisturbed run without the tool")
+        let seconds = now() - run.started
+        let output = run.outputText
+        try expect(status == .exited(0), "the undisturbed run: \(status)\(run.complaint)")
+        try program.verdict?(directory)
+        var results: [String: Data] = [:]
+        for name in program.results {
+            results[name] = readBytes("\(directory)/\(name)")
+        }
+        return Reference(
+            seconds: seconds, status: status.code, output: output,
+            normalised: program.normalise(output), results: results)
+    }
+
+    /// The result files of a run that came to its end.
+    func compareResults(_ program: JobProgram, in directory: String) throws {
+        for (name, expected) in results.sorted(by: { $0.key < $1.key }) {
+            let got = readBytes("\(directory)/\(name)")
+            try expect(
+                got == expected,
+                "the file \(name) differs from that of the undisturbed run "
+                    + "(\(got.count) and \(expected.count) bytes)")
+        }
+        try program.verdict?(directory)
+    }
+}
