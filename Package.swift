@@ -11,23 +11,27 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
     ],
     targets: [
-        .executableTarget(name: "fermata", dependencies: ["CommandLine"]),
+        .executableTarget(name: "fermata", dependencies: ["CommandLine", "ProcessSnapshot"]),
         .target(
             name: "CommandLine",
             dependencies: [
                 "Launching", "AgentService", "CoordinatorService", "Coordination", "ImageStore",
-                "CheckpointImage", "ProcessSnapshot", "LinuxSystem",
+                "CheckpointImage", "ProcessSnapshot", "LinuxSystem", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(
             name: "Launching",
             dependencies: [
-                "CoordinatorService", "AgentService", "ProcessSnapshot", "ImageStore",
+                "CoordinatorService", "AgentService", "Coordination", "ProcessSnapshot", "ImageStore",
                 "CheckpointImage", "LinuxSystem", "CLinux",
             ]),
         .target(
             name: "CoordinatorService",
-            dependencies: ["AgentService", "Coordination", "ImageStore", "CheckpointImage", "LinuxSystem"]),
+            dependencies: [
+                "AgentService", "Coordination", "ProcessSnapshot", "ImageStore", "CheckpointImage",
+                "LinuxSystem", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ],
+            exclude: ["Schema"]),
         .target(
             name: "AgentService",
             dependencies: ["ProcessSnapshot", "Coordination", "ImageStore", "CheckpointImage", "LinuxSystem"]),

@@ -28,8 +28,14 @@ public final class JobCapture {
     public private(set) var counts = PageCounts()
     public private(set) var threadCount = 0
     public var processCount: Int { context?.inventory.processes.count ?? 0 }
-    /// Raw wait statuses of top processes that ended while they were traced.
-    public var ended: [pid_t: Int32] { freezer.ended }
+    public private(set) var storedBytes: UInt64 = 0
+    private let progressCounter = ProgressCounter()
+    private let ownProcesses: OwnProcesses
+    /// Bytes written and about how many there will be. Any thread.
+    public var progress: (done: UInt64, total: UInt64) { progressCounter.value }
+
+    /// Raw wait statuses of top processes that ended while they were traced, once.
+    public func takeEnded() -> [pid_t: Int32] { freezer.takeEnded() }
 
     private struct BlockSource {
         let name: String
@@ -42,8 +48,9 @@ public final class JobCapture {
 
     public init(
         view: JobView, options: CaptureOptions, inherited: InheritedDescriptors,
-        writer: EpochWriter
+        writer: EpochWriter, ownProcesses: OwnProcesses
     ) {
+        self.ownProcesses = ownProcesses
         self.view = view
         self.options = options
         self.inherited = inherited
@@ -68,7 +75,9 @@ public final class JobCapture {
 
     // MARK: capture
 
-    public func capture() throws {
+    /// Reads everything but private memory; in fork mode ends with a frozen copy of each process.
+    /// `rootPid`: the process that the job's command started, as the supervisor numbers it.
+    public func capture(rootPid: pid_t) throws {
         context = CaptureContext(
             view: view, options: options, processes: processes, inherited: inherited)
         for process in processes { _ = context.inner(process.pid) }
@@ -88,6 +97,7 @@ public final class JobCapture {
             captured.append((zombie, try ProcessCapture.zombie(zombie, context)))
         }
         context.inventory.processes = captured.map(\.image)
+        context.inventory.rootPid = UInt32(context.innerPids[rootPid] ?? 0)
         try collectContents()
         if options.mode == .fork {
             for process in processes { try fork(process) }
@@ -263,6 +273,7 @@ public final class JobCapture {
         }
         try flush()
         let description = try file.finish()
+        storedBytes += UInt64(total)
         let index = UInt32(context.inventory.blockFiles.count)
         context.inventory.blockFiles.append(description)
         writer.add(description)
@@ -278,6 +289,7 @@ public final class JobCapture {
     private func fork(_ process: StoppedProcess) throws {
         let copy = try process.forkSnapshot()
         snapshots[process.pid] = copy
+        ownProcesses.insert(copy.tid)
         try holdMissing(process, copy)
     }
 
@@ -334,18 +346,21 @@ public final class JobCapture {
         for copy in snapshots.values {
             _ = Kernel.raw(.kill, Int(copy.tid), Int(SIGKILL))
             while let status = copy.wait(), !status.isEnd {}
+            ownProcesses.remove(copy.tid)
         }
         snapshots = [:]
     }
-
-    /// Forked copies, which are no processes of the job.
-    public var ownProcesses: Set<pid_t> { Set(snapshots.values.map(\.tid)) }
 
     // MARK: persist
 
     /// Writes everything durably, except the manifest.
     public func persist() throws {
         defer { dropSnapshots() }
+        let resident = context.inventory.processes.indices.reduce(UInt64(0)) { total, i in
+            let pid = context.outer(pid_t(context.inventory.processes[i].pid)) ?? 0
+            return total + ((try? ProcessStatus("/proc/\(snapshots[pid]?.tid ?? pid)"))?.residentKiB ?? 0) * 1024
+        }
+        progressCounter.start(total: resident)
         for (i, process) in context.inventory.processes.enumerated() where !process.zombie {
             guard let pid = context.outer(pid_t(process.pid)) else { continue }
             let source = snapshots[pid]?.tid ?? pid
@@ -355,9 +370,11 @@ public final class JobCapture {
             let kept = held[pid]
             let copied = try PageCopier(pid: source, memory: RemoteMemory(pid: source)).copy(
                 &memory, files: context.inventory.backingFiles, to: file,
-                substitutes: kept?.ranges ?? [:], substituteMemory: kept?.pages ?? HeldPages())
+                substitutes: kept?.ranges ?? [:], substituteMemory: kept?.pages ?? HeldPages(),
+                progress: progressCounter)
             counts = counts + copied
             let description = try file.finish()
+            storedBytes += copied.stored * UInt64(Format.pageBytes)
             memory.pagesFile = UInt32(context.inventory.blockFiles.count)
             context.inventory.blockFiles.append(description)
             writer.add(description)

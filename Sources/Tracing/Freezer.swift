@@ -28,7 +28,13 @@ public final class Freezer {
     public private(set) var zombies: Set<pid_t> = []
     /// Ends of processes that were reaped here, because a tracer's wait comes before the
     /// parent's: raw wait status by pid.
-    public private(set) var ended: [pid_t: Int32] = [:]
+    private var ended: [pid_t: Int32] = [:]
+
+    /// Hands the ends over, once.
+    public func takeEnded() -> [pid_t: Int32] {
+        defer { ended = [:] }
+        return ended
+    }
 
     /// `roots`: the top processes of the job, asked anew on each pass.
     public init(roots: @escaping () -> [pid_t]) { self.roots = roots }

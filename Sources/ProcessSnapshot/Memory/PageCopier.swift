@@ -76,7 +76,7 @@ struct PageCopier {
     func copy(
         _ image: inout ImageMemory, files: [ImageBackingFile], to file: BlockFileWriter,
         substitutes: [UInt64: [Range<UInt64>]] = [:], substituteMemory: HeldPages = HeldPages(),
-        workers: Int = 2
+        progress: ProgressCounter, workers: Int = 2
     ) throws -> PageCounts {
         let runs = try plan(image, substitutes)
         let total = runs.last.map { $0.position + $0.pages } ?? 0
@@ -95,6 +95,7 @@ struct PageCopier {
                     chunk, runs, total, buffer, mappings, compare, file, substituteMemory)
                 results.withLock { $0[chunk] = extents }
                 counts.withLock { $0 = $0 + count }
+                progress.add((count.stored + count.zero + count.file) * UInt64(Format.pageBytes))
             }
         }
         var extents = Array(repeating: [Extent](), count: mappings.count)

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+import AgentService
+import ArgumentParser
+import CheckpointImage
+import CoordinatorService
+import Glibc
+import ImageStore
+import Launching
+import LinuxSystem
+import ProcessSnapshot
+
+struct Restart: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Start a job again from a checkpoint.",
+        discussion: """
+            Runs in the foreground like `fermata run`: what the job prints after the cut, its \
+            signals and its exit status pass through. Process ids are those it had. Memory comes in \
+            on demand while the job already runs.
+            """)
+
+    @Argument(help: "JOB, or JOB@EPOCH for another than the last checkpoint.")
+    var checkpoint: String
+
+    @OptionGroup var store: StoreOption
+
+    @Flag(help: "Read all memory before the job goes on.")
+    var preload = false
+
+    @Option(help: "Make a checkpoint every SECONDS; 0: only when asked. [FERMATA_INTERVAL]")
+    var interval: Double?
+
+    @Option(help: "How checkpoints are taken: fork or stop.")
+    var mode: CaptureOptions.Mode = .fork
+
+    @Option(help: "Files the job has open for writing: copy, truncate or none.")
+    var files: CaptureOptions.FilePolicy = .copy
+
+    @Option(help: "Committed checkpoints to keep; 0: all.")
+    var keep = 0
+
+    @Flag(name: [.short, .long], help: "Say on standard error how the restart went.")
+    var verbose = false
+
+    func run() throws {
+        let begin = Clock.monotonic()
+        let store = store.value
+        let runtime = RuntimeFolder.locate(Shared.environment)
+        let (job, reader, signals): (String, ImageReader, Descriptor)
+        do {
+            let (name, epoch) = try store.resolve(checkpoint)
+            try JobName.claim(name, runtime)
+            job = name
+            reader = try ImageReader(store: store, job: name, epoch: epoch)
+            signals = try Supervisor.blockSignals()
+        } catch { throw Self.failure(error) }
+        let (restored, stages) = try restore(reader)
+        let relay = try relay(restored)
+        let seconds = interval ?? Shared.environment("FERMATA_INTERVAL").flatMap(Double.init) ?? 0
+        let supervisor = try Supervisor(
+            .init(
+                job: job, command: reader.manifest.command, store: store, runtime: runtime,
+                options: CaptureOptions(mode: mode, files: files), intervalSeconds: seconds, keep: keep),
+            source: .pod(restored), inherited: Shared.inherited, terminal: relay, signals: signals)
+        if verbose { report(restored, stages, begin) }
+        throw ExitCode(supervisor.run())
+    }
+
+    /// On a thread of its own, which enters the job's time namespace.
+    private func restore(_ reader: ImageReader) throws -> (RestoredJob, [(String, Int64)]) {
+        let slots = Set(Shared.inherited.slots)
+        let options = RestoreOptions(preload: preload) { slots.contains($0) ? $0 : nil }
+        do {
+            return try Parallel.Task { () throws -> (RestoredJob, [(String, Int64)]) in
+                let restore = try JobRestore(reader: reader, options: options)
+                try restore.check()
+                let job = try restore.run { error in
+                    Terminal.error("the job was ended, its memory cannot be read: \(error)")
+                }
+                return (job, restore.stages)
+            }.join()
+        } catch { throw Self.failure(error) }
+    }
+
+    private static func failure(_ error: any Error) -> CommandFailure {
+        if let known = error as? CommandFailure { return known }
+        if let error = error as? RestoreError { return CommandFailure(code: 73, text: error.description) }
+        let (code, text) = classify(error)
+        return CommandFailure(code: code, text: "restart failed, nothing of it is left: \(text)")
+    }
+
+    private func relay(_ job: RestoredJob) throws -> TerminalRelay? {
+        guard let master = job.terminal else { return nil }
+        var index: UInt32 = 0
+        try master.control(0x8004_5430, &index) // TIOCGPTN
+        let relay = try TerminalRelay(
+            master: master, index: index, slavePath: "/proc/\(job.podPid)/root/dev/pts/\(index)")
+        relay.copyWindowSize()
+        return relay
+    }
+
+    private func report(_ job: RestoredJob, _ stages: [(String, Int64)], _ begin: Int64) {
+        let parts = stages.map { "\($0.0) \(Terminal.duration(UInt64($0.1)))" }.joined(separator: ", ")
+        Terminal.note("running after \(Terminal.duration(UInt64(Clock.monotonic() - begin))) (\(parts))")
+        guard let pager = job.pager else { return }
+        Terminal.note("\(Terminal.bytes(pager.totalBytes)) of memory come in on demand")
+    }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import CoordinatorService
+import Glibc
+import ImageStore
+import Launching
+import LinuxSystem
+import ProcessSnapshot
+
+struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Start a command as a job.",
+        discussion: """
+            Terminal, input, output, signals and exit status pass through as if Fermata were not \
+            there. Nothing is injected into the job before its first checkpoint. Exit status: the \
+            command's, or 128 plus the signal that ended it.
+            """)
+
+    @Option(help: "Name of the job. [FERMATA_JOB_NAME, else the command's name and this process's id]")
+    var job: String?
+
+    @OptionGroup var store: StoreOption
+
+    @Option(help: "Make a checkpoint every SECONDS; 0: only when asked. [FERMATA_INTERVAL]")
+    var interval: Double?
+
+    @Option(help: "How checkpoints are taken unless they say otherwise: fork (the job goes on while memory is written) or stop.")
+    var mode: CaptureOptions.Mode = .fork
+
+    @Option(help: "Files the job has open for writing: copy them with the image, keep their size only (truncate), or leave them alone (none).")
+    var files: CaptureOptions.FilePolicy = .copy
+
+    @Option(help: "Committed checkpoints to keep; 0: all.")
+    var keep = 0
+
+    @Argument(parsing: .captureForPassthrough, help: "The command and its arguments, after --.")
+    var command: [String]
+
+    func validate() throws {
+        guard let first = words.first, !first.isEmpty else {
+            throw ValidationError("no command; write: fermata run -- COMMAND…")
+        }
+    }
+
+    private var words: [String] { command.first == "--" ? Array(command.dropFirst()) : command }
+
+    func run() throws {
+        let name = try JobName.choose(job ?? Shared.environment("FERMATA_JOB_NAME"), command: words[0])
+        let runtime = RuntimeFolder.locate(Shared.environment)
+        try JobName.claim(name, runtime)
+        let seconds = interval ?? Shared.environment("FERMATA_INTERVAL").flatMap(Double.init) ?? 0
+        let configuration = Supervisor.Configuration(
+            job: name, command: words, store: store.value, runtime: runtime,
+            options: CaptureOptions(mode: mode, files: files), intervalSeconds: seconds, keep: keep)
+        let status: Int32
+        do {
+            let signals = try Supervisor.blockSignals()
+            let hasTerminal = (0...2).contains { isatty($0) == 1 }
+            let relay = hasTerminal ? try TerminalRelay.create() : nil
+            let launch = try NativeLaunch(command: words, job: name, terminal: relay)
+            let supervisor = try Supervisor(
+                configuration, source: .native(root: launch.root), inherited: Shared.inherited,
+                terminal: relay, signals: signals)
+            launch.go()
+            status = supervisor.run()
+        } catch let error as SystemError {
+            throw CommandFailure(code: CommandFailure.cannotCreate, text: "\(error)")
+        }
+        throw ExitCode(status)
+    }
+}
+
+/// Names of jobs: they become file names.
+enum JobName {
+    static func choose(_ wanted: String?, command: String) throws -> String {
+        if let wanted {
+            guard isValid(wanted) else {
+                throw CommandFailure(
+                    code: CommandFailure.usage,
+                    text: "\(wanted) is no job name: use letters, digits, '.', '_' and '-', not starting with '.'")
+            }
+            return wanted
+        }
+        let base = command.split(separator: "/").last.map(String.init) ?? "job"
+        let clean = String(base.map { isValid(String($0)) || $0 == "." ? $0 : "_" })
+        return (clean.hasPrefix(".") ? "job" + clean : clean) + "-\(getpid())"
+    }
+
+    private static func isValid(_ name: String) -> Bool {
+        !name.isEmpty && name.utf8.count <= 80 && !name.hasPrefix(".")
+            && name.utf8.allSatisfy {
+                (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0)
+                    || $0 == 45 || $0 == 46 || $0 == 95
+            }
+    }
+
+    /// A name belongs to one running job at a time.
+    static func claim(_ name: String, _ runtime: RuntimeFolder) throws {
+        guard let record = JobRecord.read(name, in: runtime), record.isAlive else { return }
+        throw CommandFailure(
+            code: CommandFailure.cannotCreate,
+            text: "a job named \(name) is running (process \(record.coordinatorPid)); choose another name with --job, or end it: fermata kill \(name)")
+    }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Glibc
+import LinuxSystem
+import ProcessSnapshot
+
+/// The job that a supervisor watches: started natively, or restored into a pod.
+public enum JobSource {
+    /// The command's own process, a child of the supervisor's main thread.
+    case native(root: pid_t)
+    case pod(RestoredJob)
+
+    var root: pid_t {
+        switch self {
+        case .native(let root): root
+        case .pod(let job): job.outerRootPid
+        }
+    }
+
+    func view(_ own: OwnProcesses) -> JobView {
+        switch self {
+        case .native: JobView(reaper: getpid(), isPod: false, excluded: { own.all })
+        case .pod(let job): JobView(reaper: job.podPid, isPod: true, excluded: { own.all })
+        }
+    }
+}
+
+/// Starts a command as a job: a child in a session of its own.
+public struct NativeLaunch {
+    public let root: pid_t
+    private let gate: Descriptor
+
+    /// The command waits until `go`. `terminal`: becomes its controlling terminal, and stands for
+    /// those standard descriptors that are terminals here.
+    public init(command: [String], job: String, terminal: TerminalRelay?) throws {
+        // Orphans of the job become children of this process instead of init's.
+        try Kernel.call(.prctl, 36, 1, what: "PR_SET_CHILD_SUBREAPER")
+        let (read, write) = try Descriptor.pipe()
+        gate = write
+        var environment: [String] = []
+        var next = environ
+        while let entry = next.pointee {
+            environment.append(String(cString: entry))
+            next += 1
+        }
+        environment.removeAll { $0.hasPrefix("FERMATA_JOB=") }
+        environment.append("FERMATA_JOB=\(job)")
+        var arguments = command.map { strdup($0) } + [nil]
+        var variables = environment.map { strdup($0) } + [nil]
+        defer { (arguments + variables).forEach { free($0) } }
+        var standard: [Int32] = [0, 1, 2]
+        if let terminal {
+            standard = standard.map { isatty($0) == 1 ? terminal.slaveNumber : $0 }
+        }
+        root = fermata_launch(
+            arguments[0], &arguments, &variables, standard, terminal?.slaveNumber ?? -1, read.number)
+        try Kernel.check(Int(root), "start \(command[0])")
+    }
+
+    public func go() {
+        var byte: UInt8 = 1
+        _ = write(gate.number, &byte, 1)
+    }
+}

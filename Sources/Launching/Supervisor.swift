@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+import AgentService
+import CLinux
+import CheckpointImage
+import CoordinatorService
+import Glibc
+import ImageStore
+import LinuxSystem
+import ProcessSnapshot
+import Synchronization
+
+/// What `run` and `restart` do while the job lives: pass terminal and signals through, reap
+/// orphans, answer control requests, make checkpoints by themselves.
+///
+/// The main thread owns the loop and is the parent of the job's processes; each control
+/// connection, and each checkpoint, has a thread of its own (ptrace belongs to a thread).
+public final class Supervisor {
+    public struct Configuration: Sendable {
+        public var job: String
+        public var command: [String]
+        public var store: Store
+        public var runtime: RuntimeFolder
+        public var options: CaptureOptions
+        /// Seconds between checkpoints that are made without being asked for; 0: none.
+        public var intervalSeconds: Double
+        /// Committed epochs that are kept; 0: all.
+        public var keep: Int
+
+        public init(
+            job: String, command: [String], store: Store, runtime: RuntimeFolder,
+            options: CaptureOptions, intervalSeconds: Double, keep: Int
+        ) {
+            self.job = job
+            self.command = command
+            self.store = store
+            self.runtime = runtime
+            self.options = options
+            self.intervalSeconds = intervalSeconds
+            self.keep = keep
+        }
+    }
+
+    private let configuration: Configuration
+    private let source: JobSource
+    private let terminal: TerminalRelay?
+    private let service: CheckpointService
+    private let door: Descriptor
+    private let signals: Descriptor
+    private var connections: [Parallel.Task<Void>] = []
+    private var rootStatus: Int32?
+    private var nextCheckpoint: Int64 = .max
+
+    /// Signals that are passed on to the job.
+    private static let forwarded: [Int32] = [
+        SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT, SIGTSTP,
+    ]
+
+    /// Call on the main thread, before the job's command runs.
+    public init(
+        _ configuration: Configuration, source: JobSource, inherited: InheritedDescriptors,
+        terminal: TerminalRelay?, signals: Descriptor
+    ) throws {
+        self.configuration = configuration
+        self.source = source
+        self.terminal = terminal
+        self.signals = signals
+        var inherited = inherited
+        inherited.terminal = terminal?.index
+        service = try CheckpointService(configuration, source: source, inherited: inherited)
+        try configuration.runtime.prepare()
+        door = try ControlChannel.listen(configuration.runtime.socket(configuration.job))
+        try service.record.write(to: configuration.runtime)
+        schedule()
+    }
+
+    /// Blocks the signals that the loop handles and gives the descriptor they arrive at. Call
+    /// first, before any thread exists; threads inherit the mask.
+    public static func blockSignals() throws -> Descriptor {
+        var mask: UInt64 = 0
+        for signal in forwarded + [SIGCHLD, SIGWINCH] { mask |= 1 << UInt64(signal - 1) }
+        signal(SIGPIPE, SIG_IGN)
+        signal(SIGTTOU, SIG_IGN)
+        signal(SIGTTIN, SIG_IGN)
+        let fd = withUnsafeMutablePointer(to: &mask) { mask -> Int in
+            _ = Kernel.raw(.rtSigprocmask, 0, Int(bitPattern: mask), 0, 8)
+            return Kernel.raw(.signalfd4, -1, Int(bitPattern: mask), 8, Int(O_CLOEXEC | O_NONBLOCK))
+        }
+        return Descriptor(owning: Int32(try Kernel.check(fd, "signalfd")))
+    }
+
+    private func schedule() {
+        guard configuration.intervalSeconds > 0 else { return }
+        nextCheckpoint = Clock.monotonic() + Int64(configuration.intervalSeconds * 1e9)
+    }
+
+    /// Until the command's process ends: its exit status, 128 + signal if it was killed.
+    public func run() -> Int32 {
+        terminal?.start()
+        while rootStatus == nil { turn() }
+        for connection in connections { try? connection.join() }
+        terminal?.stop()
+        service.record.remove(from: configuration.runtime)
+        let status = rootStatus!
+        return fermata_wifexited(status) != 0 ? fermata_wexitstatus(status) : 128 + fermata_wtermsig(status)
+    }
+
+    private func turn() {
+        var watched = [
+            pollfd(fd: signals.number, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: door.number, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: service.wake.number, events: Int16(POLLIN), revents: 0),
+        ]
+        if case .pod(let job) = source {
+            watched.append(pollfd(fd: job.channel.number, events: Int16(POLLIN), revents: 0))
+        }
+        let own = watched.count
+        watched += terminal?.interests ?? []
+        poll(&watched, nfds_t(watched.count), timeout())
+        if watched[0].revents != 0 { takeSignals() }
+        if watched[1].revents != 0 { acceptConnection() }
+        if watched[2].revents != 0 { takeEnds() }
+        if own > 3, watched[3].revents != 0 { takeReports() }
+        terminal?.handle(Array(watched[own...]))
+        if Clock.monotonic() >= nextCheckpoint { automaticCheckpoint() }
+        connections.removeAll { $0.isFinished }
+    }
+
+    private func timeout() -> Int32 {
+        guard nextCheckpoint != .max else { return 1000 }
+        return Int32(clamping: max(0, (nextCheckpoint - Clock.monotonic()) / 1_000_000 + 1))
+    }
+
+    // MARK: ends of processes
+
+    private func takeSignals() {
+        var info = [UInt8](repeating: 0, count: 128)
+        while read(signals.number, &info, 128) == 128 {
+            let number = Int32(value(UInt32.self, from: info))
+            let code = value(Int32.self, from: info, at: 8)
+            switch number {
+            case SIGCHLD: reap()
+            case SIGWINCH: terminal?.copyWindowSize()
+            default: forward(number, fromTerminal: code > 0)
+            }
+        }
+    }
+
+    /// A terminal signals the whole foreground group, kill(1) one process: the job is signalled
+    /// the same way.
+    private func forward(_ signal: Int32, fromTerminal: Bool) {
+        let root = source.root
+        guard root > 0 else { return }
+        if fromTerminal, let group = try? ProcessStatistics(pid: root).group, group > 0 {
+            _ = Kernel.raw(.kill, -Int(group), Int(signal))
+        } else {
+            _ = Kernel.raw(.kill, Int(root), Int(signal))
+        }
+    }
+
+    /// Children of this thread only: the tracees of a checkpoint's thread are not ours to reap.
+    private func reap() {
+        var status: Int32 = 0
+        while true {
+            let flags = Int32(WNOHANG) | 0x2000_0000 // __WNOTHREAD
+            let pid = waitpid(-1, &status, flags)
+            guard pid > 0 else { return }
+            switch source {
+            case .native(let root) where pid == root: rootStatus = status
+            case .pod(let job) where pid == job.podPid:
+                takeReports()
+                rootStatus = rootStatus ?? status
+            default: break
+            }
+        }
+    }
+
+    /// Ends that a checkpoint's thread saw before this one could.
+    private func takeEnds() {
+        var count: UInt64 = 0
+        read(service.wake.number, &count, 8)
+        for (pid, status) in service.takeEnds() where pid == source.root {
+            if case .native = source { rootStatus = rootStatus ?? status }
+        }
+        reap()
+    }
+
+    private func takeReports() {
+        guard case .pod(let job) = source else { return }
+        var report = fermata_pod_report()
+        while recv(job.channel.number, &report, MemoryLayout<fermata_pod_report>.size, 0x40)
+            == MemoryLayout<fermata_pod_report>.size
+        {
+            if report.kind == Int32(FERMATA_POD_EXITED), report.pid == job.rootPid { rootStatus = report.status }
+        }
+    }
+
+    // MARK: control
+
+    private func acceptConnection() {
+        let fd = accept(door.number, nil, nil)
+        guard fd >= 0 else { return }
+        _ = fcntl(fd, F_SETFD, FD_CLOEXEC)
+        let channel = ControlChannel(Descriptor(owning: fd))
+        let service = service
+        connections.append(Parallel.Task { service.serve(channel) })
+    }
+
+    private func automaticCheckpoint() {
+        schedule()
+        let service = service
+        connections.append(Parallel.Task { service.automatic() })
+    }
+}
