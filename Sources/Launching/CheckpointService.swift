@@ -103,7 +103,11 @@ final class CheckpointService: @unchecked Sendable {
                 $0.error = .with { $0.code = 75; $0.text = "another checkpoint of this job is being written" }
             }
         }
-        defer { isBusy.withLock { $0 = false } }
+        defer {
+            isBusy.withLock { $0 = false }
+            var one: UInt64 = 1 // what ended while it was traced can be reaped now
+            _ = write(wake.number, &one, 8)
+        }
         if case .pod(let job) = source, let pager = job.pager, !pager.isFinished { pager.wait() }
         let reporter = channel.map { ProgressReporter($0) { [self] in progress() } }
         defer { reporter?.stop() }

@@ -121,6 +121,7 @@ public final class Supervisor {
         if watched[2].revents != 0 { takeEnds() }
         if own > 3, watched[3].revents != 0 { takeReports() }
         terminal?.handle(Array(watched[own...]))
+        if watched.allSatisfy({ $0.revents == 0 }) { reap() } // a second without news
         if Clock.monotonic() >= nextCheckpoint { automaticCheckpoint() }
         connections.removeAll { $0.isFinished }
     }
@@ -157,13 +158,15 @@ public final class Supervisor {
         }
     }
 
-    /// Children of this thread only: the tracees of a checkpoint's thread are not ours to reap.
+    /// Zombies that nobody traces, one by one. A wait for any child would take the ptrace stops of
+    /// those that a checkpoint's thread has seized: for a tracee of its own process group's the
+    /// kernel does not tell the two waits apart (kernel/exit.c, wait_consider_task).
     private func reap() {
         var status: Int32 = 0
-        while true {
-            let flags = Int32(WNOHANG) | 0x2000_0000 // __WNOTHREAD
-            let pid = waitpid(-1, &status, flags)
-            guard pid > 0 else { return }
+        for pid in ProcFS.children(of: getpid()) {
+            guard let state = try? ProcessStatus("/proc/\(pid)"), state.state == UInt8(ascii: "Z"),
+                state.tracer == 0, waitpid(pid, &status, Int32(WNOHANG)) == pid
+            else { continue }
             switch source {
             case .native(let root) where pid == root: rootStatus = status
             case .pod(let job) where pid == job.podPid:

@@ -106,17 +106,21 @@ public final class JobRestore {
                 terminal: context.supervisedMaster, pager: pager)
             return job
         } catch {
-            if context.podPid > 0 {
-                _ = Kernel.raw(.kill, Int(context.podPid), Int(SIGKILL))
-                if let tracee = pod?.tracee {
-                    while let status = tracee.wait(), !status.isEnd {}
-                }
-                var status: Int32 = 0
-                waitpid(context.podPid, &status, Int32(bitPattern: 0x4000_0000))
-            }
+            endPod()
             FileRestore(context: context).removeTemporaryNames()
             throw error
         }
+    }
+
+    /// Kills everything in the pod. The pod's first process cannot end before the stubs have been
+    /// reaped, and a traced stub is reaped by its tracer first: this thread, which has no other
+    /// children.
+    private func endPod() {
+        guard context.podPid > 0 else { return }
+        _ = Kernel.raw(.kill, Int(context.podPid), Int(SIGKILL))
+        var status: Int32 = 0
+        let anyOfThisThread = Int32(bitPattern: 0x4000_0000 | 0x2000_0000) // __WALL | __WNOTHREAD
+        while waitpid(-1, &status, anyOfThisThread) > 0 || errno == EINTR {}
     }
 
     // MARK: pod and tree

@@ -19,12 +19,9 @@ struct DescriptorTransfer {
     /// Closes everything in the stub except the socket, which moves to a number at or above
     /// `minimum`.
     mutating func prepare(_ stub: Stub, above minimum: Int32) throws {
-        let limit = UInt64(minimum) + 4096
-        var pair = (limit, limit)
-        try Kernel.check(
-            withUnsafeMutablePointer(to: &pair) {
-                Kernel.raw(.prlimit, Int(stub.tracee.tid), 7, Int(bitPattern: $0), 0)
-            }, "raise the descriptor limit")
+        var limit = try ResourceLimits.get(7, of: stub.tracee.tid) // RLIMIT_NOFILE
+        limit.soft = limit.hard // lowering the hard limit could not be undone without privilege
+        try ResourceLimits.set(7, limit, of: stub.tracee.tid)
         inside = Int32(try stub.call(.fcntl, 4, UInt64(F_DUPFD), UInt64(minimum)))
         try stub.call(.closeRange, 0, UInt64(inside) - 1, 0)
         try stub.call(.closeRange, UInt64(inside) + 1, UInt64(UInt32.max), 0)

@@ -55,14 +55,7 @@ struct ProcessCapture {
     }
 
     private func limits() throws -> [ImageResourceLimit] {
-        try (0..<16).map { which in
-            var pair: (UInt64, UInt64) = (0, 0)
-            let code = withUnsafeMutablePointer(to: &pair) {
-                Kernel.raw(.prlimit, Int(process.pid), which, 0, Int(bitPattern: $0))
-            }
-            try Kernel.check(code, "prlimit of process \(process.pid)")
-            return .with { $0.soft = pair.0; $0.hard = pair.1 }
-        }
+        try (0..<16).map { try ResourceLimits.get($0, of: process.pid) }
     }
 
     private func files(_ result: inout ImageProcess) throws {

@@ -173,11 +173,7 @@ final class ProcessRestore {
 
     private func limits() throws {
         for (which, limit) in process.limits.enumerated() {
-            var pair = (limit.soft, limit.hard)
-            let code = withUnsafeMutablePointer(to: &pair) {
-                Kernel.raw(.prlimit, Int(stub.tracee.tid), which, Int(bitPattern: $0), 0)
-            }
-            try Kernel.check(code, "set a resource limit")
+            try ResourceLimits.set(which, limit, of: stub.tracee.tid)
         }
     }
 
