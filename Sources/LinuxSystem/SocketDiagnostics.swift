@@ -54,21 +54,38 @@ public enum SocketDiagnostics {
         }
     }
 
-    /// Destroys the remains of a TCP connection (TIME_WAIT) so that its ports are free again.
-    /// Addresses are struct sockaddr bytes of one family. Errors are of no consequence here.
-    public static func destroyTCP(local: [UInt8], remote: [UInt8]) {
-        let family = local.first ?? 0
-        // struct inet_diag_req_v2: family, protocol, ext, pad, states, inet_diag_sockid
-        var request: [UInt8] = [family, 6, 0, 0] + bytes(of: UInt32.max)
-        let addressBytes = family == UInt8(AF_INET6) ? 16 : 4
-        let at = family == UInt8(AF_INET6) ? 8 : 4
-        request += local[2..<4] + remote[2..<4]
-        for side in [local, remote] {
-            request += side[at..<(at + addressBytes)]
-            request += [UInt8](repeating: 0, count: 16 - addressBytes)
+    /// What the kernel still keeps of TCP connections that no process has any more (TIME_WAIT,
+    /// FIN_WAIT, LAST_ACK, CLOSING).
+    public struct ClosedTCP: Sendable {
+        public let localPort: UInt16
+        public let remotePort: UInt16
+        let family: UInt8
+        /// struct inet_diag_sockid, with the cookie that makes it unmistakable.
+        let id: [UInt8]
+    }
+
+    public static func closedConnections() -> [ClosedTCP] {
+        let states: UInt32 = 1 << 4 | 1 << 5 | 1 << 6 | 1 << 9 | 1 << 11
+        var result: [ClosedTCP] = []
+        for family in [UInt8(AF_INET), UInt8(AF_INET6)] {
+            // struct inet_diag_req_v2: family, protocol, ext, pad, states, inet_diag_sockid
+            let request: [UInt8] = [family, 6, 0, 0] + bytes(of: states) + [UInt8](repeating: 0, count: 48)
+            for message in (try? dump(request)) ?? [] where message.count >= 72 {
+                let inode = value(UInt32.self, from: message, at: 68)
+                guard inode == 0 else { continue } // a process still has it
+                result.append(ClosedTCP(
+                    localPort: UInt16(message[4]) << 8 | UInt16(message[5]),
+                    remotePort: UInt16(message[6]) << 8 | UInt16(message[7]), family: family,
+                    id: Array(message[4..<52])))
+            }
         }
-        request += bytes(of: UInt32(0)) + bytes(of: UInt64.max)
-        _ = try? exchange(request, type: 21, flags: 1 | 4) // SOCK_DESTROY, NLM_F_REQUEST|ACK
+        return result
+    }
+
+    /// Frees its ports (SOCK_DESTROY). Errors are of no consequence: it was gone already.
+    public static func destroy(_ connection: ClosedTCP) {
+        let request: [UInt8] = [connection.family, 6, 0, 0] + bytes(of: UInt32.max) + connection.id
+        _ = try? exchange(request, type: 21, flags: 1 | 4) // NLM_F_REQUEST | NLM_F_ACK
     }
 
     private static func dump(_ request: [UInt8]) throws(SystemError) -> [[UInt8]] {

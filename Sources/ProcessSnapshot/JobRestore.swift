@@ -208,6 +208,7 @@ public final class JobRestore {
     private func clone(_ pid: Int32, by parent: Stub) throws -> Stub {
         var arguments = fermata_clone_args()
         arguments.exit_signal = UInt64(SIGCHLD)
+        arguments.flags = 0x1_0000_0000 // CLONE_CLEAR_SIGHAND: the pod's own handler is not the job's
         if pid != 0 {
             arguments.set_tid = parent.scratch + 256
             arguments.set_tid_size = 1
@@ -263,7 +264,10 @@ public final class JobRestore {
 
     private func finishState() throws {
         try TerminalRestore(context).attachSessions()
-        for process in processes { try process.openOwnFiles() }
+        for process in processes {
+            try process.openOwnFiles()
+            try process.restoreOwners()
+        }
         try EventRestore(context: context).fillEpolls()
         try LockRestore(context: context).restoreProcessLocks()
         FileRestore(context: context).removeTemporaryNames()

@@ -19,7 +19,9 @@ public enum InterruptedSyscall {
     /// "Interruption of system calls and library functions by stop signals". The application
     /// must not see that it was stopped, so they are made again.
     private static let interruptedByStop: Set<UInt64> = [
-        65 /* semop */, 69 /* msgsnd */, 70 /* msgrcv */, 128 /* rt_sigtimedwait */,
+        0 /* read */, 1 /* write */, 19 /* readv */, 20 /* writev */, 42 /* connect */,
+        43 /* accept */, 44 /* sendto */, 45 /* recvfrom */, 46 /* sendmsg */, 47 /* recvmsg */,
+        288 /* accept4 */, 299 /* recvmmsg */, 307 /* sendmmsg */, 65 /* semop */, 69 /* msgsnd */, 70 /* msgrcv */, 128 /* rt_sigtimedwait */,
         208 /* io_getevents */, 220 /* semtimedop */, 232 /* epoll_wait */,
         281 /* epoll_pwait */, 441, /* epoll_pwait2 */
     ]

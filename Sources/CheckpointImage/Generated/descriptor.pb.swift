@@ -211,6 +211,14 @@ public nonisolated struct ImageOpenFile: @unchecked Sendable {
     set {_uniqueStorage()._kind = .netlink(newValue)}
   }
 
+  public var pathOnly: ImagePathOnly {
+    get {
+      if case .pathOnly(let v)? = _storage._kind {return v}
+      return ImagePathOnly()
+    }
+    set {_uniqueStorage()._kind = .pathOnly(newValue)}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -232,6 +240,7 @@ public nonisolated struct ImageOpenFile: @unchecked Sendable {
     case inherited(ImageInherited)
     case proc(ImageProcFile)
     case netlink(ImageNetlinkSocket)
+    case pathOnly(ImagePathOnly)
 
   }
 
@@ -251,6 +260,16 @@ public nonisolated struct ImageRegularFile: Sendable {
   public var savedFile: UInt32 = 0
 
   public var sizeBytes: UInt64 = 0
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+public nonisolated struct ImagePathOnly: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -342,8 +361,11 @@ public nonisolated struct ImagePipe: Sendable {
   /// path names it
   public var fifo: Bool = false
 
-  /// O_DIRECT: sizes of the packets in content
+  /// sizes of what single reads return of content
   public var packets: [UInt32] = []
+
+  /// FIFO without a name any more
+  public var deleted: Bool = false
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -760,7 +782,7 @@ fileprivate nonisolated let _protobuf_package = "fermata.image"
 
 nonisolated extension ImageOpenFile: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".OpenFile"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}flags\0\u{1}position\0\u{1}path\0\u{1}owner\0\u{1}signal\0\u{2}\u{5}regular\0\u{1}directory\0\u{1}pipe\0\u{3}unix_socket\0\u{1}tcp\0\u{1}udp\0\u{1}epoll\0\u{1}eventfd\0\u{1}signalfd\0\u{1}timerfd\0\u{1}inotify\0\u{1}pidfd\0\u{1}device\0\u{1}terminal\0\u{3}shared_memory\0\u{1}inherited\0\u{1}proc\0\u{1}netlink\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}flags\0\u{1}position\0\u{1}path\0\u{1}owner\0\u{1}signal\0\u{2}\u{5}regular\0\u{1}directory\0\u{1}pipe\0\u{3}unix_socket\0\u{1}tcp\0\u{1}udp\0\u{1}epoll\0\u{1}eventfd\0\u{1}signalfd\0\u{1}timerfd\0\u{1}inotify\0\u{1}pidfd\0\u{1}device\0\u{1}terminal\0\u{3}shared_memory\0\u{1}inherited\0\u{1}proc\0\u{1}netlink\0\u{3}path_only\0")
 
   fileprivate class _StorageClass {
     var _flags: UInt32 = 0
@@ -1042,6 +1064,19 @@ nonisolated extension ImageOpenFile: SwiftProtobuf.Message, SwiftProtobuf._Messa
             _storage._kind = .netlink(v)
           }
         }()
+        case 28: try {
+          var v: ImagePathOnly?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .pathOnly(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .pathOnly(v)
+          }
+        }()
         default: break
         }
       }
@@ -1142,6 +1177,10 @@ nonisolated extension ImageOpenFile: SwiftProtobuf.Message, SwiftProtobuf._Messa
         guard case .netlink(let v)? = _storage._kind else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 27)
       }()
+      case .pathOnly?: try {
+        guard case .pathOnly(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 28)
+      }()
       case nil: break
       }
     }
@@ -1203,6 +1242,25 @@ nonisolated extension ImageRegularFile: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs.saved != rhs.saved {return false}
     if lhs.savedFile != rhs.savedFile {return false}
     if lhs.sizeBytes != rhs.sizeBytes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ImagePathOnly: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".PathOnly"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ImagePathOnly, rhs: ImagePathOnly) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1375,7 +1433,7 @@ nonisolated extension ImageInherited: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension ImagePipe: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Pipe"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}content\0\u{3}capacity_bytes\0\u{1}fifo\0\u{1}packets\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}content\0\u{3}capacity_bytes\0\u{1}fifo\0\u{1}packets\0\u{1}deleted\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1388,6 +1446,7 @@ nonisolated extension ImagePipe: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       case 3: try { try decoder.decodeSingularUInt32Field(value: &self.capacityBytes) }()
       case 4: try { try decoder.decodeSingularBoolField(value: &self.fifo) }()
       case 5: try { try decoder.decodeRepeatedUInt32Field(value: &self.packets) }()
+      case 6: try { try decoder.decodeSingularBoolField(value: &self.deleted) }()
       default: break
       }
     }
@@ -1409,6 +1468,9 @@ nonisolated extension ImagePipe: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if !self.packets.isEmpty {
       try visitor.visitPackedUInt32Field(value: self.packets, fieldNumber: 5)
     }
+    if self.deleted != false {
+      try visitor.visitSingularBoolField(value: self.deleted, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1418,6 +1480,7 @@ nonisolated extension ImagePipe: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs.capacityBytes != rhs.capacityBytes {return false}
     if lhs.fifo != rhs.fifo {return false}
     if lhs.packets != rhs.packets {return false}
+    if lhs.deleted != rhs.deleted {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -18,7 +18,7 @@ struct EventCapture {
         case "anon_inode:[signalfd]":
             let mask = UInt64(source.info.value("sigmask") ?? "0", radix: 16) ?? 0
             return .with { $0.signalfd = .with { $0.mask = mask } }
-        case "anon_inode:[timerfd]": return timerfd(source)
+        case "anon_inode:[timerfd]": return try timerfd(source)
         case "anon_inode:inotify": return try inotify(source)
         case "anon_inode:[pidfd]": return try pidfd(source)
         default: throw context.refusal(limit(source.link), source.pid, source.name)
@@ -119,16 +119,23 @@ struct EventCapture {
         return .with { $0.eventfd = .with { $0.count = count; $0.semaphore = semaphore } }
     }
 
-    private func timerfd(_ source: DescriptorSource) -> ImageOpenFile {
+    private func timerfd(_ source: DescriptorSource) throws -> ImageOpenFile {
+        // A periodic timer that has expired stands still until it is asked; asking also counts
+        // the periods since (fs/timerfd.c, do_timerfd_gettime).
+        var current: (Int64, Int64, Int64, Int64) = (0, 0, 0, 0)
+        _ = withUnsafeMutablePointer(to: &current) {
+            Kernel.raw(.timerfdGettime, Int(source.handle.number), Int(bitPattern: $0))
+        }
+        let info = try DescriptorInfo(pid: source.pid, descriptor: source.number)
         func pair(_ key: String) -> Int64 { // "(seconds, nanoseconds)"
-            let numbers = (source.info.value(key) ?? "").split { !"0123456789".contains($0) }
+            let numbers = (info.value(key) ?? "").split { !"0123456789".contains($0) }
             return (Int64(numbers.first ?? "0") ?? 0) * 1_000_000_000 + (Int64(numbers.last ?? "0") ?? 0)
         }
         return .with {
             $0.timerfd = .with {
-                $0.clock = Int32(source.info.value("clockid")?.trimmed ?? "1") ?? 1
-                $0.ticks = UInt64(source.info.value("ticks")?.trimmed ?? "0") ?? 0
-                $0.flags = UInt32(source.info.value("settime flags")?.trimmed ?? "0", radix: 8) ?? 0
+                $0.clock = Int32(info.value("clockid")?.trimmed ?? "1") ?? 1
+                $0.ticks = UInt64(info.value("ticks")?.trimmed ?? "0") ?? 0
+                $0.flags = UInt32(info.value("settime flags")?.trimmed ?? "0", radix: 8) ?? 0
                 $0.remainingNs = pair("it_value")
                 $0.intervalNs = pair("it_interval")
             }

@@ -74,7 +74,8 @@ struct FileRestore {
     // MARK: descriptions
 
     func open(_ file: ImageOpenFile, _ regular: ImageRegularFile) throws -> Descriptor {
-        let flags = Int32(bitPattern: file.flags) & ~(Self.openOnly | Self.largeFile)
+        // O_TMPFILE, which has O_DIRECTORY in it, says how the file came to be.
+        let flags = Int32(bitPattern: file.flags) & ~(Self.openOnly | Self.largeFile | 0o20200000)
         let path = regular.saved ? context.saved[Int(regular.savedFile)].path : file.path
         let handle = try context.open(path, flags)
         if file.position != 0 { lseek(handle.number, Int(file.position), SEEK_SET) }

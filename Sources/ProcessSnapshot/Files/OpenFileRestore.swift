@@ -35,6 +35,7 @@ struct OpenFileRestore {
         switch file.kind {
         case .regular(let state)?: return try files.open(file, state)
         case .directory(let state)?: return try files.openDirectory(file, state)
+        case .pathOnly?: return try context.open(file.path, Int32(bitPattern: file.flags) & ~O_CREAT)
         case .device?: return try files.openDevice(file)
         case .sharedMemory(let state)?: return try SharedMemoryRestore(context: context).open(file, state)
         case .udp(let state)?: return try DatagramRestore(context: context).udp(state)

@@ -56,7 +56,8 @@ final class OpenFileTable {
         file.position = info.position
         if file.path.isEmpty { file.path = link }
         let owner = fcntl(handle.number, F_GETOWN)
-        if owner != 0 && owner != -1 { file.owner = owner }
+        if owner > 0 { file.owner = context.inner(owner) }
+        if owner < -1 { file.owner = -context.innerGroup(-owner) }
         file.signal = fcntl(handle.number, 11) // F_GETSIG
         context.inventory.openFiles[Int(index)] = file
         return index
@@ -91,6 +92,10 @@ final class OpenFileTable {
     private func capture(_ source: DescriptorSource) throws -> ImageOpenFile {
         if let slot = context.inherited.slot(of: source.number, in: source.pid) {
             return .with { $0.inherited = .with { $0.slot = slot } }
+        }
+        let pathOnly: Int32 = 0o10000000 // O_PATH
+        if source.info.flags & pathOnly != 0 {
+            return .with { $0.pathOnly = ImagePathOnly(); $0.path = FileCapture.name(source.link) }
         }
         let status = try source.handle.status()
         switch status.st_mode & S_IFMT {

@@ -15,7 +15,8 @@ struct MemoryCapture {
     /// Madvise and mlock attributes of a mapping, as bits of `Mapping.flags` in the schema.
     enum Flag: UInt32, CaseIterable {
         case growsDown = 1, locked = 2, dontFork = 4, wipeOnFork = 8, huge = 16, noHuge = 32
-        case mergeable = 64, dontDump = 128, noReserve = 256, lockedOnFault = 512, stackGuard = 1024
+        case mergeable = 64, dontDump = 128, noReserve = 256, lockedOnFault = 512, randomRead = 1024
+        case sequentialRead = 2048
 
         /// The two letters in VmFlags of /proc/PID/smaps (fs/proc/task_mmu.c).
         var letters: String {
@@ -30,7 +31,8 @@ struct MemoryCapture {
             case .dontDump: "dd"
             case .noReserve: "nr"
             case .lockedOnFault: "lf"
-            case .stackGuard: "--"
+            case .randomRead: "rr"
+            case .sequentialRead: "sr"
             }
         }
 
@@ -43,6 +45,8 @@ struct MemoryCapture {
             case .noHuge: 15
             case .mergeable: 12
             case .dontDump: 16
+            case .randomRead: 1
+            case .sequentialRead: 2
             default: nil
             }
         }

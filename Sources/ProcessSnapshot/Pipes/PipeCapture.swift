@@ -11,9 +11,9 @@ enum PipeCapture {
         pipe.id = UInt64(status.st_ino)
         pipe.capacityBytes = UInt32(max(0, fcntl(source.handle.number, 1032))) // F_GETPIPE_SZ
         pipe.fifo = source.link.hasPrefix("/")
+        pipe.deleted = source.link.hasSuffix(" (deleted)")
         if source.info.flags & O_ACCMODE != O_WRONLY {
-            let packetMode = source.info.flags & 0o40000 != 0 // O_DIRECT
-            try content(source, into: &pipe, packetMode: packetMode)
+            try content(source, into: &pipe)
         }
         return .with {
             $0.pipe = pipe
@@ -21,14 +21,11 @@ enum PipeCapture {
         }
     }
 
-    private static func content(
-        _ source: DescriptorSource, into pipe: inout ImagePipe, packetMode: Bool
-    ) throws {
+    private static func content(_ source: DescriptorSource, into pipe: inout ImagePipe) throws {
         var waiting: Int32 = 0
         try source.handle.control(UInt(FIONREAD), &waiting)
         guard waiting > 0 else { return }
-        // A FIFO's read end may be open for both; tee needs a plain read end all the same.
-        let (read, write) = try Descriptor.pipe(flags: packetMode ? 0o40000 : 0)
+        let (read, write) = try Descriptor.pipe()
         _ = fcntl(write.number, 1031, Int32(pipe.capacityBytes)) // F_SETPIPE_SZ
         let copied = try Kernel.call(
             .tee, Int(source.handle.number), Int(write.number), Int(Int32.max), 2,
@@ -39,12 +36,12 @@ enum PipeCapture {
         var buffer = [UInt8](repeating: 0, count: copied)
         var done = 0
         while done < copied {
-            // In packet mode each read(2) returns one packet.
+            // A packet (O_DIRECT of the writer) is what one read(2) returns; a stream comes whole.
             let n = buffer.withUnsafeMutableBytes {
                 Glibc.read(read.number, $0.baseAddress! + done, copied - done)
             }
             guard n > 0 else { throw SystemError(code: errno, operation: "read \(source.name)") }
-            if packetMode { pipe.packets.append(UInt32(n)) }
+            pipe.packets.append(UInt32(n))
             done += n
         }
         pipe.content = Data(buffer)

@@ -19,11 +19,16 @@ struct PipeRestore {
 
     private func restore(_ members: [Int]) throws {
         let first = context.inventory.openFiles[members[0]]
-        let packetMode = members.contains { !context.inventory.openFiles[$0].pipe.packets.isEmpty }
+        let packetMode = members.contains {
+            let file = context.inventory.openFiles[$0]
+            return file.pipe.packets.count > 1 || file.flags & 0o40000 != 0 // O_DIRECT
+        }
         var ends: (read: Descriptor, write: Descriptor)
         if first.pipe.fifo {
-            if access(first.path, F_OK) != 0 { mkfifo(first.path, 0o600) }
-            let both = try context.open(first.path, O_RDWR | O_NONBLOCK) // fifo(7): never blocks
+            let path = first.pipe.deleted ? first.path + ".fermata-\(getpid())" : first.path
+            if access(path, F_OK) != 0 { mkfifo(path, 0o600) }
+            let both = try context.open(path, O_RDWR | O_NONBLOCK) // fifo(7): never blocks
+            if first.pipe.deleted { unlink(path) }
             ends = (both, both)
         } else {
             ends = try Descriptor.pipe(flags: O_NONBLOCK | (packetMode ? 0o40000 : 0))
@@ -48,10 +53,8 @@ struct PipeRestore {
 
     private func fill(_ end: Descriptor, _ pipe: ImagePipe) throws {
         let content = Array(pipe.content)
-        var sizes = pipe.packets.map(Int.init)
-        if sizes.isEmpty { sizes = [content.count] }
         var position = 0
-        for size in sizes {
+        for size in pipe.packets.map(Int.init) {
             let n = content.withUnsafeBytes { write(end.number, $0.baseAddress! + position, size) }
             guard n == size else {
                 throw SystemError(code: n < 0 ? errno : EAGAIN, operation: "refill a pipe with \(size) bytes")

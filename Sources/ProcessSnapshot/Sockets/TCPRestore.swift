@@ -24,6 +24,7 @@ final class TCPRestore {
     }
 
     func restoreAll() throws {
+        freePorts()
         for socket in connections where handles[socket.index] == nil && !socket.image.pending {
             try connect(socket)
         }
@@ -42,6 +43,18 @@ final class TCPRestore {
                 try? handle.setOption(SOL_SOCKET, SocketOptions.reuseAddress, 0)
             }
             context.files[socket.index] = handle
+        }
+    }
+
+    /// Remains of the killed job's connections would hold their ports for a minute.
+    private func freePorts() {
+        guard !connections.isEmpty else { return }
+        let pairs = Set(connections.flatMap { c -> [[UInt16]] in
+            let (a, b) = (SocketAddress.port(Array(c.image.local)), SocketAddress.port(Array(c.image.remote)))
+            return [[a, b], [b, a]]
+        })
+        for old in SocketDiagnostics.closedConnections() where pairs.contains([old.localPort, old.remotePort]) {
+            SocketDiagnostics.destroy(old)
         }
     }
 
@@ -78,7 +91,6 @@ final class TCPRestore {
         let clientHandle = try make(client)
         SocketOptions.makeRoom(clientHandle, bytes: client.sendQueue.count + client.receiveQueue.count
             + (server.map { $0.sendQueue.count + $0.receiveQueue.count } ?? 0))
-        SocketAddress.freePorts(client)
         try SocketAddress.bind(clientHandle, Array(client.local))
         try SocketAddress.connect(clientHandle, serverAddress)
         let fd = accept(door.number, nil, nil)
@@ -166,19 +178,10 @@ final class TCPRestore {
     /// A connection that waits in a listener's backlog with nothing received yet.
     private func pend(_ socket: (index: Int, image: ImageTCPSocket)) throws {
         let handle = try make(socket.image)
-        SocketAddress.freePorts(socket.image)
         try SocketAddress.bind(handle, Array(socket.image.local))
         try SocketAddress.connect(handle, Array(socket.image.remote))
         try send(Array(socket.image.sendQueue), handle)
         handles[socket.index] = handle
-    }
-}
-
-extension SocketAddress {
-    /// Remains of the killed job's connection (TIME_WAIT) would hold the ports for a minute.
-    static func freePorts(_ socket: ImageTCPSocket) {
-        SocketDiagnostics.destroyTCP(local: Array(socket.local), remote: Array(socket.remote))
-        SocketDiagnostics.destroyTCP(local: Array(socket.remote), remote: Array(socket.local))
     }
 }
 

@@ -24,7 +24,7 @@ struct ProcessCapture {
         result.umask = status.umask
         result.stopped = process.threads.contains { $0.groupStop != nil }
         result.oomScoreAdj = Int32((try? ProcFS.text(path + "/oom_score_adj").trimmed) ?? "0") ?? 0
-        result.limits = try limits()
+        result.limits = try ResourceLimits.all(of: process.pid)
         result.pending = try process.threads[0].pendingSignals(shared: true).map { Data($0) }
         try files(&result)
         try threads(&result, status)
@@ -52,10 +52,6 @@ struct ProcessCapture {
         result.waitStatus = try ProcessStatistics(pid: pid).exitCode
         result.threads = [.with { $0.tid = result.pid; $0.exited = true; $0.name = status.name }]
         return result
-    }
-
-    private func limits() throws -> [ImageResourceLimit] {
-        try (0..<16).map { try ResourceLimits.get($0, of: process.pid) }
     }
 
     private func files(_ result: inout ImageProcess) throws {
@@ -92,7 +88,7 @@ struct ProcessCapture {
         _ remote: borrowing RemoteSyscalls, _ result: inout ImageProcess, _ status: ProcessStatus
     ) throws {
         let brk = try remote.call(.brk, 0)
-        result.actions = try actions(remote, status)
+        result.actions = try actions(remote)
         result.intervalTimers = try TimerCapture.intervals(remote)
         let pid = process.pid
         result.posixTimers = try TimerCapture.posix(pid, remote) { tid in
@@ -111,15 +107,11 @@ struct ProcessCapture {
         result.memory = try MemoryCapture(context: context, process: process).capture(brk: brk)
     }
 
-    /// Dispositions (sigaction(2)). /proc names those that are caught or ignored; SIGCHLD is
-    /// asked for always, because SA_NOCLDWAIT may be set on a default action.
-    private func actions(
-        _ remote: borrowing RemoteSyscalls, _ status: ProcessStatus
-    ) throws -> [ImageSignalAction] {
-        let interesting = status.signalsCaught | status.signalsIgnored | 1 << UInt64(SIGCHLD - 1)
+    /// Dispositions (sigaction(2)). /proc names only those that are caught or ignored, and flags
+    /// may be set on a default action too, so each is asked for.
+    private func actions(_ remote: borrowing RemoteSyscalls) throws -> [ImageSignalAction] {
         var result: [ImageSignalAction] = []
-        for signal in 1...64 where interesting >> UInt64(signal - 1) & 1 == 1 {
-            guard signal != Int(SIGKILL), signal != Int(SIGSTOP) else { continue }
+        for signal in 1...64 where signal != Int(SIGKILL) && signal != Int(SIGSTOP) {
             try remote.call(.rtSigaction, UInt64(signal), 0, remote.scratch, 8)
             let raw = try remote.readBytes(32)
             let words = (0..<4).map { value(UInt64.self, from: raw, at: $0 * 8) }

@@ -122,6 +122,16 @@ final class ProcessRestore {
         }
     }
 
+    /// Who gets SIGIO (F_SETOWN): ids are the pod's, so a process of the pod says it.
+    func restoreOwners() throws {
+        for descriptor in process.descriptors {
+            let file = context.inventory.openFiles[Int(descriptor.openFile)]
+            guard file.owner != 0 else { continue }
+            _ = try stub.invoke(
+                .fcntl, [UInt64(descriptor.number), 8, UInt64(bitPattern: Int64(file.owner))])
+        }
+    }
+
     private func ownPath(_ file: ImageOpenFile) -> String? {
         switch file.kind {
         case .terminal(let terminal)? where terminal.controllingName: return "/dev/tty"
