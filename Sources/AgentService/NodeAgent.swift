@@ -174,9 +174,10 @@ public func classify(_ error: any Error) -> (code: Int32, text: String) {
     case let error as NoSpace: return (73, error.description)
     case let error as SystemError:
         switch error.code {
+        case ENOENT where error.operation.contains("/proc/"), ESRCH:
+            return (75, "\(error.description): a process of the job ended meanwhile; try again")
         case EACCES, EPERM: return (77, error.description)
         case ENOSPC, EDQUOT, EROFS, EEXIST, ENOTDIR, ENOENT: return (73, error.description)
-        case ESRCH: return (75, "\(error.description): a process of the job ended meanwhile; try again")
         default: return (74, error.description)
         }
     case let error as ImageError: return (74, error.description)

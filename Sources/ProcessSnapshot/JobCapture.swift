@@ -93,8 +93,10 @@ public final class JobCapture {
         try SystemVCapture(context: context).capture()
         try terminals()
         for zombie in freezer.zombies.sorted() {
-            guard !processes.contains(where: { $0.pid == zombie }) else { continue }
-            captured.append((zombie, try ProcessCapture.zombie(zombie, context)))
+            guard !processes.contains(where: { $0.pid == zombie }),
+                let image = try? ProcessCapture.zombie(zombie, context)
+            else { continue } // an orphan that the supervisor has reaped meanwhile
+            captured.append((zombie, image))
         }
         context.inventory.processes = captured.map(\.image)
         context.inventory.rootPid = UInt32(context.innerPids[rootPid] ?? 0)
@@ -154,13 +156,14 @@ public final class JobCapture {
     private func terminals() throws {
         for i in context.inventory.openFiles.indices {
             guard case .terminal(var terminal)? = context.inventory.openFiles[i].kind, terminal.master,
-                let source = masters[terminal.index]
+                let master = context.terminalMasters[terminal.index],
+                let queues = TerminalQueues(master: master, packetMode: terminal.packetMode)
             else { continue }
-            terminal.output = Data(TerminalCapture.drainOutput(master: source))
+            terminal.output = Data(try queues.output())
+            terminal.input = Data(try queues.input())
             context.inventory.openFiles[i].terminal = terminal
         }
     }
-    private var masters: [UInt32: Descriptor] = [:]
 
     // MARK: contents of files and shared memory
 

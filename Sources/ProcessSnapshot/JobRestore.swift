@@ -58,12 +58,6 @@ public final class JobRestore {
                 "this CPU lacks register state the job may use (XCR0 components 0x\(String(missing, radix: 16))); it ran on \(host.cpuModel)")
         }
         for file in context.inventory.backingFiles { try verify(file) }
-        for file in context.inventory.openFiles {
-            if case .inherited(let state)? = file.kind, context.options.slots(state.slot) == nil {
-                throw RestoreError(
-                    "the job was started with descriptor \(state.slot) open; start `fermata restart` with it too, for example \(state.slot)</dev/null")
-            }
-        }
         mark("check")
     }
 
@@ -289,7 +283,9 @@ public final class JobRestore {
             _ = withUnsafeMutablePointer(to: &none) {
                 Kernel.raw(.prlimit, Int(stub.tracee.tid), 4, Int(bitPattern: $0), 0)
             }
-            try stub.tracee.continueRunning(delivering: signal)
+            // Pending before the stub runs on, so delivered before its next instruction.
+            _ = Kernel.raw(.kill, Int(stub.tracee.tid), Int(signal))
+            try stub.tracee.continueRunning()
         }
         while let state = stub.tracee.wait(), !state.isEnd {
             if case .signal(let s) = state { try stub.tracee.continueRunning(delivering: s) }

@@ -761,7 +761,7 @@ public nonisolated struct ImageTerminal: Sendable {
   /// master: written by the slave, not yet read
   public var output: Data = Data()
 
-  /// slave: typed, not yet read
+  /// master: typed, not yet read by the slave
   public var input: Data = Data()
 
   public var locked: Bool = false

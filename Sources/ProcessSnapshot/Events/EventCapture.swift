@@ -45,8 +45,11 @@ struct EventCapture {
         let targets = source.info.extra.filter { $0.key == "tfd" }.compactMap { Self.target($0.value) }
         context.openFiles.deferred.append { [unowned context] in
             var epoll = ImageEpoll()
+            var seen: [Int32: UInt32] = [:]
             for (target, inode) in targets {
-                guard let found = Self.find(target, inode, source, context) else { continue }
+                let offset = seen[target.descriptor, default: 0]
+                seen[target.descriptor] = offset + 1
+                guard let found = Self.find(target, inode, offset, source, context) else { continue }
                 epoll.targets.append(found)
             }
             context.inventory.openFiles[Int(source.index)].epoll = epoll
@@ -74,14 +77,14 @@ struct EventCapture {
     }
 
     private static func find(
-        _ target: ImageEpollTarget, _ inode: UInt64, _ source: DescriptorSource,
+        _ target: ImageEpollTarget, _ inode: UInt64, _ offset: UInt32, _ source: DescriptorSource,
         _ context: CaptureContext
     ) -> ImageEpollTarget? {
         var result = target
         // The process that has the epoll descriptor first, then every other one: a target's
         // number may mean something else there, or nothing (closed, but kept by a dup).
         let order = [source.pid] + context.processes.map(\.pid).filter { $0 != source.pid }
-        for pid in order where isTarget(pid, Int32(result.descriptor), source, inode) {
+        for pid in order where isTarget(pid, Int32(result.descriptor), source, offset) {
             guard let index = try? context.openFiles.index(of: result.descriptor, in: pid) else { continue }
             result.pid = UInt32(context.inner(pid))
             result.openFile = index
@@ -100,12 +103,13 @@ struct EventCapture {
         return nil
     }
 
-    /// kcmp(2), KCMP_EPOLL_TFD: is descriptor `number` of `pid` the target of that number?
+    /// kcmp(2), KCMP_EPOLL_TFD: is descriptor `number` of `pid` the target of that number, the
+    /// `offset`-th if there are several?
     private static func isTarget(
-        _ pid: pid_t, _ number: Int32, _ source: DescriptorSource, _ inode: UInt64
+        _ pid: pid_t, _ number: Int32, _ source: DescriptorSource, _ offset: UInt32
     ) -> Bool {
         struct Slot { var epoll: UInt32; var target: UInt32; var offset: UInt32 }
-        var slot = Slot(epoll: UInt32(source.number), target: UInt32(number), offset: 0)
+        var slot = Slot(epoll: UInt32(source.number), target: UInt32(number), offset: offset)
         return withUnsafeMutablePointer(to: &slot) {
             Kernel.raw(.kcmp, Int(pid), Int(source.pid), 7, Int(number), Int(bitPattern: $0))
         } == 0

@@ -8,7 +8,7 @@ struct OpenFileRestore {
     let context: RestoreContext
 
     /// Flags that F_SETFL can change afterwards (fcntl(2)).
-    private static let settable: Int32 = O_APPEND | O_NONBLOCK | 0o20000 | 0o40000 | 0o1000000
+    private static let settable: Int32 = O_APPEND | O_NONBLOCK | 0o40000 | 0o1000000
 
     func restoreAll() throws {
         let files = context.inventory.openFiles
@@ -20,6 +20,7 @@ struct OpenFileRestore {
         try unix.restoreAll()
         try unix.connectDatagrams()
         try TCPRestore(context).restoreAll()
+        try DatagramRestore(context: context).restoreAll()
         try TerminalRestore(context).restoreAll()
         for (i, file) in files.enumerated() where context.files[i] == nil {
             context.files[i] = try restore(file)
@@ -38,7 +39,6 @@ struct OpenFileRestore {
         case .pathOnly?: return try context.open(file.path, Int32(bitPattern: file.flags) & ~O_CREAT)
         case .device?: return try files.openDevice(file)
         case .sharedMemory(let state)?: return try SharedMemoryRestore(context: context).open(file, state)
-        case .udp(let state)?: return try DatagramRestore(context: context).udp(state)
         case .netlink(let state)?: return try DatagramRestore(context: context).netlink(state)
         case .epoll?: return try events.epoll()
         case .eventfd(let state)?: return try events.eventfd(state)
@@ -53,8 +53,8 @@ struct OpenFileRestore {
 
     private func inherited(_ state: ImageInherited) throws -> Descriptor {
         guard let number = context.options.slots(state.slot) else {
-            throw RestoreError(
-                "the job was started with descriptor \(state.slot) open; start `fermata restart` with it too, for example \(state.slot)</dev/null")
+            // Often one that leaked from a shell or a build tool; nobody has given another.
+            return try Descriptor.open("/dev/null", O_RDWR)
         }
         let fd = fcntl(number, F_DUPFD_CLOEXEC, 10)
         try Kernel.libc(Int(fd), "take descriptor \(number)")

@@ -42,15 +42,15 @@ struct MessageQueueReader {
             if n == -Int(EAGAIN) || n == -Int(ENOTCONN) || n == -Int(EINVAL) { return items }
             try Kernel.check(n, "read the queue of a socket")
             let descriptors = numbers[0..<Int(count)].map { Descriptor(owning: $0) }
-            if n == 0 && (stream || addressLength == 0) { return items } // end of the stream
+            if n == 0 && stream { return items } // end of the stream
             items.append(Item(
                 message: .with {
                     $0.data = Data(buffer[0..<n])
                     $0.address = Data(address[0..<Int(addressLength)])
                 },
                 descriptors: descriptors))
-            // A datagram without bytes does not advance the offset; further ones are not seen.
-            if n == 0 { return items }
+            // A datagram without bytes is seen once: the kernel marks it (net/core/datagram.c).
+            guard items.count < 1 << 16 else { return items }
         }
     }
 }

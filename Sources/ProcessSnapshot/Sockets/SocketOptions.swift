@@ -81,12 +81,16 @@ enum SocketOptions {
         }
     }
 
-    /// Room for everything that is about to be put into the socket.
-    static func makeRoom(_ handle: Descriptor, bytes: Int) {
+    /// Room for everything that is about to be sent from the socket.
+    static func makeRoomToSend(_ handle: Descriptor, bytes: Int) {
+        guard bytes > 0 else { return }
         let size = Int32(clamping: bytes * 4 + (1 << 20))
-        for (force, plain) in [(sendBufferForce, sendBuffer), (receiveBufferForce, receiveBuffer)]
-        where (try? handle.setOption(solSocket, force, size)) == nil {
-            try? handle.setOption(solSocket, plain, size)
+        if (try? handle.setOption(solSocket, sendBufferForce, size)) == nil {
+            try? handle.setOption(solSocket, sendBuffer, size)
         }
+    }
+
+    static func setReceiveBuffer(_ handle: Descriptor, like options: [ImageSocketOption]) {
+        restore(options.filter { $0.level == solSocket && $0.name == receiveBuffer }, handle)
     }
 }

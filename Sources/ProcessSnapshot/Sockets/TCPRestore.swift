@@ -32,7 +32,8 @@ final class TCPRestore {
         for socket in sockets where socket.image.state == TCPCapture.State.listen { try listen(socket) }
         for socket in sockets where socket.image.state == TCPCapture.State.close {
             let handle = try make(socket.image)
-            if socket.image.bound { try SocketAddress.bind(handle, Array(socket.image.local)) }
+            // It may be the rest of a connection whose port is a listener's: then unbound.
+            if socket.image.bound { try? SocketAddress.bind(handle, Array(socket.image.local)) }
             handles[socket.index] = handle
         }
         for socket in connections where socket.image.pending { try pend(socket) }
@@ -89,8 +90,9 @@ final class TCPRestore {
         let serverAddress = Array(client.remote)
         let door = try self.door(serverAddress, family: server.map { Int32($0.family) } ?? Int32(client.family))
         let clientHandle = try make(client)
-        SocketOptions.makeRoom(clientHandle, bytes: client.sendQueue.count + client.receiveQueue.count
-            + (server.map { $0.sendQueue.count + $0.receiveQueue.count } ?? 0))
+        // Receive buffers before the handshake: they decide the window that is offered.
+        SocketOptions.setReceiveBuffer(clientHandle, like: client.options)
+        SocketOptions.setReceiveBuffer(door, like: server?.options ?? [])
         try SocketAddress.bind(clientHandle, Array(client.local))
         try SocketAddress.connect(clientHandle, serverAddress)
         let fd = accept(door.number, nil, nil)
@@ -117,8 +119,6 @@ final class TCPRestore {
         var image = ImageTCPSocket()
         image.family = UInt32(address.first ?? UInt8(family))
         let handle = try make(image)
-        // Large buffers are inherited by what is accepted here.
-        SocketOptions.makeRoom(handle, bytes: 1 << 24)
         try SocketAddress.bind(handle, address)
         try Kernel.libc(Int(Glibc.listen(handle.number, 128)), "listen")
         doors[address] = handle
@@ -131,6 +131,8 @@ final class TCPRestore {
     ) throws {
         let toB = b.map { Self.underWay(from: a, to: $0) } ?? Array(a.sendQueue)
         let toA = b.map { Self.underWay(from: $0, to: a) } ?? Array(a.receiveQueue)
+        SocketOptions.makeRoomToSend(aHandle, bytes: toB.count)
+        SocketOptions.makeRoomToSend(bHandle, bytes: toA.count)
         try send(toB, aHandle)
         try send(toA, bHandle)
         if Self.hasSentEnd(a) { shutdown(aHandle.number, Int32(SHUT_WR)) }
@@ -182,69 +184,5 @@ final class TCPRestore {
         try SocketAddress.connect(handle, Array(socket.image.remote))
         try send(Array(socket.image.sendQueue), handle)
         handles[socket.index] = handle
-    }
-}
-
-/// UDP and netlink sockets.
-struct DatagramRestore {
-    let context: RestoreContext
-
-    func udp(_ socket: ImageUDPSocket) throws -> Descriptor {
-        let fd = Glibc.socket(Int32(socket.family), 2 | 0o2000000, 0)
-        try Kernel.libc(Int(fd), "create a UDP socket")
-        let handle = Descriptor(owning: fd)
-        SocketOptions.restore(socket.options, handle)
-        if !socket.local.isEmpty { try SocketAddress.bind(handle, Array(socket.local)) }
-        // Messages before the connection: a connected socket takes only its peer's.
-        for message in socket.messages { try inject(message, socket, handle) }
-        if !socket.remote.isEmpty { try SocketAddress.connect(handle, Array(socket.remote)) }
-        return handle
-    }
-
-    /// Sends a datagram with its original source address: from a socket bound there if the port
-    /// is free at this point, else from a raw socket that writes the header itself (raw(7)).
-    private func inject(_ message: ImageMessage, _ socket: ImageUDPSocket, _ handle: Descriptor) throws {
-        let source = Array(message.address)
-        var target = Array(socket.local)
-        if Self.isAnyAddress(target) { Self.setLoopback(&target) }
-        let sender = Descriptor(owning: Glibc.socket(Int32(socket.family), 2 | 0o2000000, 0))
-        try? sender.setOption(SOL_SOCKET, 15, 1) // SO_REUSEPORT
-        try? sender.setOption(SOL_SOCKET, SocketOptions.reuseAddress, 1)
-        let data = Array(message.data)
-        if (try? SocketAddress.bind(sender, source)) != nil {
-            let n = SocketAddress.with(target) { sendto(sender.number, data, data.count, 0, $0, $1) }
-            try Kernel.libc(n, "refill a UDP socket")
-            return
-        }
-        guard Int32(socket.family) == AF_INET else {
-            throw RestoreError("a UDP datagram from \(SocketAddress.text(source)) cannot be put back")
-        }
-        let raw = Descriptor(owning: Glibc.socket(AF_INET, 3 | 0o2000000, 255)) // IPPROTO_RAW
-        func big(_ v: Int) -> [UInt8] { [UInt8(v >> 8 & 255), UInt8(v & 255)] }
-        var packet: [UInt8] = [0x45, 0] + big(28 + data.count) + [0, 0, 0, 0, 64, 17, 0, 0]
-        packet += source[4..<8] + target[4..<8]
-        packet += source[2..<4] + target[2..<4] + big(8 + data.count) + [0, 0] + data // no checksum
-        let n = SocketAddress.with(target) { sendto(raw.number, packet, packet.count, 0, $0, $1) }
-        try Kernel.libc(n, "refill a UDP socket")
-    }
-
-    private static func isAnyAddress(_ a: [UInt8]) -> Bool {
-        a.first == UInt8(AF_INET) ? a[4..<8].allSatisfy { $0 == 0 } : a[8..<24].allSatisfy { $0 == 0 }
-    }
-
-    private static func setLoopback(_ a: inout [UInt8]) {
-        if a.first == UInt8(AF_INET) { a.replaceSubrange(4..<8, with: [127, 0, 0, 1]) } else { a[23] = 1 }
-    }
-
-    func netlink(_ socket: ImageNetlinkSocket) throws -> Descriptor {
-        let fd = Glibc.socket(AF_NETLINK, Int32(socket.type) | 0o2000000, Int32(socket.protocol))
-        try Kernel.libc(Int(fd), "create a netlink socket")
-        let handle = Descriptor(owning: fd)
-        var address: [UInt8] = [UInt8(AF_NETLINK), 0, 0, 0] + bytes(of: socket.port) + bytes(of: socket.groups)
-        if (try? SocketAddress.bind(handle, address)) == nil {
-            address.replaceSubrange(4..<8, with: [0, 0, 0, 0]) // the port is taken: any other
-            try SocketAddress.bind(handle, address)
-        }
-        return handle
     }
 }

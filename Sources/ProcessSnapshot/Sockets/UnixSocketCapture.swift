@@ -33,7 +33,8 @@ struct UnixSocketCapture {
         }
         describeFile(&socket, known, source.pid)
         if known.state != 10 {
-            for item in try MessageQueueReader(source.handle, stream: type == 1).all() {
+            let ends = type != 2 || known.shutdown & 1 != 0 // 0 bytes mean the end, not a message
+            for item in try MessageQueueReader(source.handle, stream: ends).all() {
                 var message = item.message
                 message.openFiles = try item.descriptors.map { try context.openFiles.adopt($0) }
                 socket.messages.append(message)

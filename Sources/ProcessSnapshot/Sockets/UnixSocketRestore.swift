@@ -125,6 +125,12 @@ final class UnixSocketRestore {
             handles[peer.id] = ends.1
             return
         }
+        if socket.address.isEmpty, !socket.messages.isEmpty, sockets[socket.peer] == nil {
+            let ends = try Descriptor.socketPair(Int32(socket.type)) // its peer has closed
+            handles[socket.id] = ends.0
+            ghosts[socket.id] = ends.1
+            return
+        }
         let handle = try make(socket)
         try bind(handle, socket)
         handles[socket.id] = handle
@@ -147,7 +153,7 @@ final class UnixSocketRestore {
         let total = socket.messages.reduce(0) { $0 + $1.data.count + 512 }
         for message in socket.messages {
             let (sender, target) = try route(message, to: socket)
-            SocketOptions.makeRoom(sender, bytes: total)
+            SocketOptions.makeRoomToSend(sender, bytes: total)
             let numbers = message.openFiles.compactMap { context.files[Int($0)]?.number }
             let data = Array(message.data)
             var done = 0

@@ -33,6 +33,7 @@ struct TerminalCapture {
             var number: UInt32 = 0
             try source.handle.control(Request.getNumber, &number)
             terminal.index = number
+            context.terminalMasters[number] = source.handle
             var flag: Int32 = 0
             if (try? source.handle.control(Request.getPacket, &flag)) != nil { terminal.packetMode = flag != 0 }
             if (try? source.handle.control(Request.getLock, &flag)) != nil { terminal.locked = flag != 0 }
@@ -87,23 +88,6 @@ struct TerminalCapture {
             var terminal = context.inventory.openFiles[Int(source.index)].terminal
             terminal.supervised = true
             context.inventory.openFiles[Int(source.index)].terminal = terminal
-        }
-    }
-
-    // MARK: what waits in a terminal
-
-    /// Bytes waiting in terminals cannot be peeked. They are read, and put back at once in the
-    /// same stop: output of the slave by writing it to the slave again.
-    static func drainOutput(master: Descriptor) -> [UInt8] {
-        let flags = fcntl(master.number, F_GETFL)
-        _ = fcntl(master.number, F_SETFL, flags | O_NONBLOCK)
-        defer { _ = fcntl(master.number, F_SETFL, flags) }
-        var result: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 65536)
-        while true {
-            let n = read(master.number, &buffer, buffer.count)
-            guard n > 0 else { return result }
-            result += buffer[0..<n]
         }
     }
 }

@@ -70,29 +70,12 @@ final class TerminalRestore {
             var on: Int32 = 1
             try master.control(Request.setPacket, &on)
         }
-        if terminal.master, !terminal.output.isEmpty { try refill(terminal) }
-    }
-
-    /// Output not yet read goes through the slave once more, without a second translation of
-    /// newlines.
-    private func refill(_ terminal: ImageTerminal) throws {
-        let slave = try context.open("/dev/pts/\(terminal.index)", O_RDWR | O_NOCTTY)
-        try Self.write(Array(terminal.output), to: slave, attributes: Array(terminal.attributes))
-    }
-
-    static func write(_ output: [UInt8], to slave: Descriptor, attributes: [UInt8]) throws {
-        var raw = attributes
-        raw.replaceSubrange(4..<8, with: [0, 0, 0, 0]) // c_oflag: no OPOST
-        func set(_ value: inout [UInt8]) {
-            _ = value.withUnsafeMutableBytes {
-                Kernel.raw(.ioctl, Int(slave.number), Int(Request.setAttributes), Int(bitPattern: $0.baseAddress))
-            }
+        guard !terminal.output.isEmpty || !terminal.input.isEmpty else { return }
+        guard let queues = TerminalQueues(master: master, packetMode: terminal.packetMode) else {
+            throw RestoreError("pseudo-terminal \(terminal.index) cannot be filled again")
         }
-        set(&raw)
-        let n = Glibc.write(slave.number, output, output.count)
-        var back = attributes
-        set(&back)
-        try Kernel.libc(n, "refill a terminal")
+        if !terminal.output.isEmpty { try queues.putOutput(Array(terminal.output)) }
+        if !terminal.input.isEmpty { try queues.putInput(Array(terminal.input)) }
     }
 
     /// Session leaders take their controlling terminals; then the foreground groups are set.

@@ -9,8 +9,11 @@ struct TimerRestore {
     let process: ImageProcess
 
     func intervals(_ stub: Stub) throws {
-        for (which, timer) in process.intervalTimers.enumerated() where timer.valueUs != 0 {
-            let raw = [timer.intervalUs, timer.valueUs].flatMap {
+        for (which, timer) in process.intervalTimers.enumerated()
+        where timer.valueUs != 0 || timer.intervalUs != 0 {
+            // Expired, and its signal still waits: the kernel would start it again on delivery.
+            let value = timer.valueUs != 0 ? timer.valueUs : timer.intervalUs
+            let raw = [timer.intervalUs, value].flatMap {
                 bytes(of: $0 / 1_000_000) + bytes(of: $0 % 1_000_000)
             }
             try stub.call(.setitimer, UInt64(which), try stub.place(raw), 0)

@@ -126,9 +126,13 @@ final class ProcessRestore {
     func restoreOwners() throws {
         for descriptor in process.descriptors {
             let file = context.inventory.openFiles[Int(descriptor.openFile)]
-            guard file.owner != 0 else { continue }
-            _ = try stub.invoke(
-                .fcntl, [UInt64(descriptor.number), 8, UInt64(bitPattern: Int64(file.owner))])
+            let (number, async) = (UInt64(descriptor.number), UInt32(0o20000)) // O_ASYNC
+            if file.owner != 0 { // F_SETOWN
+                _ = try stub.invoke(.fcntl, [number, 8, UInt64(bitPattern: Int64(file.owner))])
+            }
+            if file.flags & async != 0 { // the signal tells the number it was set with
+                _ = try stub.invoke(.fcntl, [number, UInt64(F_SETFL), UInt64(file.flags)])
+            }
         }
     }
 

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+import CheckpointImage
+import Foundation
+import Glibc
+import LinuxSystem
+
+/// What waits in a pseudo-terminal: written by the slave and not yet read by the master, and
+/// typed into the master and not yet read by the slave. A terminal cannot be peeked, so the
+/// bytes are read and put back at once while nothing else runs.
+struct TerminalQueues {
+    private let master: Descriptor
+    private let slave: Descriptor
+    private let packetMode: Bool
+
+    /// nil when the slave is closed for good and cannot be opened again.
+    init?(master: Descriptor, packetMode: Bool) {
+        let flags = Int(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
+        let fd = Kernel.raw(.ioctl, Int(master.number), 0x5441, flags) // TIOCGPTPEER
+        guard fd >= 0 else { return nil }
+        self.master = master
+        slave = Descriptor(owning: Int32(fd))
+        self.packetMode = packetMode
+    }
+
+    // Offsets in the kernel's struct termios (asm-generic/termbits.h).
+    private static let outputFlags = 4..<8, localFlags = 12..<16, inputFlags = 0..<4
+    private static let minimum = 17 + 6, time = 17 + 5 // c_cc[VMIN], c_cc[VTIME]
+    private static let canonical: UInt32 = 2
+
+    private func attributes() -> [UInt8] {
+        var result = [UInt8](repeating: 0, count: 36)
+        _ = result.withUnsafeMutableBytes {
+            Kernel.raw(
+                .ioctl, Int(slave.number), Int(TerminalCapture.Request.getAttributes),
+                Int(bitPattern: $0.baseAddress))
+        }
+        return result
+    }
+
+    private func setAttributes(_ value: [UInt8]) {
+        var value = value
+        _ = value.withUnsafeMutableBytes {
+            Kernel.raw(
+                .ioctl, Int(slave.number), Int(TerminalCapture.Request.setAttributes),
+                Int(bitPattern: $0.baseAddress))
+        }
+    }
+
+    private static func drain(_ handle: Descriptor, packets: Bool) -> [UInt8] {
+        let flags = fcntl(handle.number, F_GETFL)
+        _ = fcntl(handle.number, F_SETFL, flags | O_NONBLOCK)
+        defer { _ = fcntl(handle.number, F_SETFL, flags) }
+        var result: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let n = read(handle.number, &buffer, buffer.count)
+            guard n > 0 else { return result }
+            // ioctl_tty(2), TIOCPKT: each read begins with a control byte, 0 for data.
+            result += packets ? (buffer[0] == 0 ? buffer[1..<n] : []) : buffer[0..<n]
+        }
+    }
+
+    /// What the master has not read; left as it was.
+    func output() throws -> [UInt8] {
+        let waiting = Self.drain(master, packets: packetMode)
+        if !waiting.isEmpty { try putOutput(waiting) }
+        return waiting
+    }
+
+    /// Output goes in through the slave, without a second translation of newlines.
+    func putOutput(_ bytes: [UInt8]) throws {
+        let original = attributes()
+        var raw = original
+        raw.replaceSubrange(Self.outputFlags, with: [0, 0, 0, 0])
+        setAttributes(raw)
+        defer { setAttributes(original) }
+        try Kernel.libc(write(slave.number, bytes, bytes.count), "put output back into a terminal")
+    }
+
+    /// What the slave has not read; left as it was. A line that is still being typed in
+    /// canonical mode is not visible and stays out of the image.
+    func input() throws -> [UInt8] {
+        var waiting: Int32 = 0
+        guard (try? slave.control(UInt(FIONREAD), &waiting)) != nil, waiting > 0 else { return [] }
+        let original = attributes()
+        setAttributes(Self.raw(original))
+        let bytes = Self.drain(slave, packets: false)
+        setAttributes(original)
+        if !bytes.isEmpty { try putInput(bytes) }
+        return bytes
+    }
+
+    /// Input goes in through the master, neither echoed nor interpreted.
+    func putInput(_ bytes: [UInt8]) throws {
+        let original = attributes()
+        setAttributes(Self.raw(original))
+        defer {
+            var flushed: Int32 = 0
+            _ = try? slave.control(UInt(FIONREAD), &flushed) // waits for the line discipline
+            setAttributes(original)
+        }
+        try Kernel.libc(write(master.number, bytes, bytes.count), "put input back into a terminal")
+        var p = pollfd(fd: slave.number, events: Int16(POLLIN), revents: 0)
+        poll(&p, 1, 100)
+    }
+
+    private static func raw(_ attributes: [UInt8]) -> [UInt8] {
+        var raw = attributes
+        raw.replaceSubrange(inputFlags, with: [0, 0, 0, 0])
+        raw.replaceSubrange(localFlags, with: [0, 0, 0, 0])
+        raw[minimum] = 0
+        raw[time] = 0
+        return raw
+    }
+}
