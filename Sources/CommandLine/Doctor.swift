@@ -79,7 +79,8 @@ struct Examination {
     private func userfaultfd() -> Bool {
         let fd = Kernel.raw(.userfaultfd, Int(O_CLOEXEC))
         guard fd >= 0 else { return false }
-        return fermata_uffd_api(Descriptor(owning: Int32(fd)).number, 1) >= 0
+        let descriptor = Descriptor(owning: Int32(fd))
+        return fermata_uffd_api(descriptor.number, 1) >= 0
     }
 
     private func tcpRepair() -> Bool {

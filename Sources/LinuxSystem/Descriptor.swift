@@ -98,6 +98,14 @@ public final class Descriptor: @unchecked Sendable {
         return (Descriptor(owning: pair[0]), Descriptor(owning: pair[1]))
     }
 
+    /// A pidfd of one thread, also of one that is not its process's leader (pidfd_open(2),
+    /// PIDFD_THREAD, Linux 6.9).
+    public static func ofThread(_ tid: pid_t) throws(SystemError) -> Descriptor {
+        var fd = Kernel.raw(.pidfdOpen, Int(tid))
+        if fd == -Int(EINVAL) || fd == -Int(ENOENT) { fd = Kernel.raw(.pidfdOpen, Int(tid), Int(O_EXCL)) }
+        return Descriptor(owning: Int32(try Kernel.check(fd, "pidfd_open \(tid)")))
+    }
+
     /// The same open file description at the lowest free number at or above `minimum`.
     public func duplicate(atLeast minimum: Int32 = 3) throws(SystemError) -> Descriptor {
         let fd = fcntl(number, F_DUPFD_CLOEXEC, minimum)

@@ -18,7 +18,10 @@ public enum SocketDiagnostics {
         /// Inode of the file system entry it is bound to.
         public var fileInode: UInt32 = 0
         public var queued: UInt32 = 0
+        /// Listener: the backlog.
         public var backlog: UInt32 = 0
+        /// Memory of what was sent and not yet received, in bytes.
+        public var sent: UInt32 = 0
         public var shutdown: UInt8 = 0
     }
 
@@ -46,6 +49,7 @@ public enum SocketDiagnostics {
                 case 4:
                     entry.queued = value(UInt32.self, from: content)
                     entry.backlog = value(UInt32.self, from: content, at: 4)
+                    entry.sent = entry.state == 10 ? 0 : entry.backlog
                 case 6: entry.shutdown = content.first ?? 0
                 default: break
                 }

@@ -70,7 +70,7 @@ public final class JobCapture {
                 why.contains("vfork") ? .vfork : .uninterruptible, pid: JobView.inner(pid),
                 command: JobView.command(pid), resource: "thread \(tid), \(why)")
         }
-        lock = try NetworkLock(processes.map(\.pid))
+        lock = try NetworkLock(processes.map(\.anchor))
     }
 
     // MARK: capture
@@ -125,7 +125,7 @@ public final class JobCapture {
             $0.monotonicNs = Clock.monotonic() + offset("monotonic")
             $0.boottimeNs = Clock.boottime() + offset("boottime")
         }
-        if let vdso = (try? MappingEntry.list(processes.first?.pid ?? 0))?.first(where: { $0.path == "[vdso]" }),
+        if let vdso = (try? MappingEntry.list(processes.first?.anchor ?? 0))?.first(where: { $0.path == "[vdso]" }),
             let bytes = try? processes[0].memory.read(vdso.start, count: Int(vdso.bytes))
         {
             context.inventory.vdso = Data(bytes)
@@ -301,12 +301,12 @@ public final class JobCapture {
     /// small ones are compared: what wipes on fork is keys and random state.
     private func holdMissing(_ process: StoppedProcess, _ copy: Tracee) throws {
         let theirs = try MappingEntry.list(copy.tid)
-        let mine = try Descriptor.open("/proc/\(process.pid)/pagemap", O_RDONLY)
+        let mine = try Descriptor.open("/proc/\(process.anchor)/pagemap", O_RDONLY)
         let other = try Descriptor.open("/proc/\(copy.tid)/pagemap", O_RDONLY)
         var ranges: [UInt64: [Range<UInt64>]] = [:]
         var pages: [UInt64: [UInt8]] = [:]
         var next = 0
-        for entry in try MappingEntry.list(process.pid)
+        for entry in try MappingEntry.list(process.anchor)
         where !entry.shared && !entry.path.hasPrefix("[v") && !process.isScratch(entry) {
             while next < theirs.count, theirs[next].end <= entry.start { next += 1 }
             let present = next < theirs.count && theirs[next].start <= entry.start
@@ -366,7 +366,8 @@ public final class JobCapture {
         progressCounter.start(total: resident)
         for (i, process) in context.inventory.processes.enumerated() where !process.zombie {
             guard let pid = context.outer(pid_t(process.pid)) else { continue }
-            let source = snapshots[pid]?.tid ?? pid
+            let anchor = processes.first { $0.pid == pid }?.anchor ?? pid
+            let source = snapshots[pid]?.tid ?? anchor
             var memory = process.memory
             try MemoryCapture.addFlags(&memory, from: source)
             let file = try writer.blockFile("pages-\(process.pid).raw")

@@ -285,11 +285,11 @@ public final class JobRestore {
             }
             // Pending before the stub runs on, so delivered before its next instruction.
             _ = Kernel.raw(.kill, Int(stub.tracee.tid), Int(signal))
-            try stub.tracee.continueRunning()
+            try? stub.tracee.continueRunning() // SIGKILL has ended it already
         }
         while let state = stub.tracee.wait(), !state.isEnd {
-            if case .signal(let s) = state { try stub.tracee.continueRunning(delivering: s) }
-            else { try stub.tracee.continueRunning() }
+            if case .signal(let s) = state { try? stub.tracee.continueRunning(delivering: s) }
+            else { try? stub.tracee.continueRunning() }
         }
     }
 

@@ -30,10 +30,11 @@ public enum Limit: String, CaseIterable, Sendable {
     case inotifyEvents = "inotify-events"
     case outsidePipe = "outside-peer"
     case processOutside = "outside-process"
-    case mixedCredentials = "mixed-credentials"
+    case lostName = "lost-name"
     case thirtyTwoBit = "32-bit"
     case noInjection = "no-vdso"
     case lease
+    case urgentData = "urgent-data"
     case socketFilter = "socket-filter"
 
     /// What it is, for the table.
@@ -44,7 +45,7 @@ public enum Limit: String, CaseIterable, Sendable {
     public var remedy: String { text.2 }
     /// True when trying again a little later may succeed (exit status 75 instead of 77).
     public var isTemporary: Bool {
-        [.vfork, .uninterruptible, .pendingData, .inotifyEvents].contains(self)
+        [.vfork, .uninterruptible, .pendingData, .inotifyEvents, .urgentData].contains(self)
     }
 
     private var text: (String, String, String) {
@@ -100,9 +101,13 @@ public enum Limit: String, CaseIterable, Sendable {
             ("a pipe or Unix socket whose other end is outside the job", "what is under way in it cannot be saved",
              "start the other end inside the job, or give it as standard input or output")
         case .processOutside: ("a reference to a process outside the job", "it does not exist after restart", "close it first")
-        case .mixedCredentials: ("threads with different credentials", "only process-wide credentials are carried", "none known")
+        case .lostName:
+            ("an open file whose name was removed while it has other names",
+             "restart could not connect it with those names again", "close it first")
         case .thirtyTwoBit: ("a 32-bit program", "only x86-64 is supported", "rebuild it for x86-64")
         case .noInjection: ("a process without a vDSO", "Fermata's calls enter through it", "do not boot with vdso=0")
+        case .urgentData:
+            ("TCP urgent data not yet read", "what lies behind the mark cannot be read without taking it", "try again")
         case .lease: ("a file lease", "breaking it cannot be repeated", "release it first")
         case .socketFilter: ("a socket filter", "its program cannot be read back", "detach it first")
         }

@@ -111,8 +111,15 @@ public final class Freezer {
                     queue.append(child)
                 }
             }
-            if fresh.isEmpty { return }
+            if fresh.isEmpty { return noteZombies() }
             for tracee in fresh { try awaitStop(tracee, deadline: deadline) }
+        }
+    }
+
+    /// Processes that ended while they were being stopped: what their parents will wait for.
+    private func noteZombies() {
+        for pid in order where members[pid]!.values.allSatisfy({ $0.end != nil }) && isZombie(pid, pid) {
+            zombies.insert(pid)
         }
     }
 

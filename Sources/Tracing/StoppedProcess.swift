@@ -10,6 +10,8 @@ public final class StoppedProcess {
     /// The leader first; a leader that has exited while others live on is not among them.
     public internal(set) var threads: [Tracee]
     public let memory: RemoteMemory
+    /// A living thread's id, for /proc/<anchor>: a leader that has exited shows nothing there.
+    public var anchor: pid_t { threads.first?.tid ?? pid }
     private var trampoline: RecoveryTrampoline?
     private var scratch: UInt64 = 0
     private static let scratchBytes: UInt64 = 16384
@@ -18,7 +20,7 @@ public final class StoppedProcess {
     init(pid: pid_t, threads: [Tracee]) throws(SystemError) {
         self.pid = pid
         self.threads = threads
-        memory = try RemoteMemory(pid: pid)
+        memory = try RemoteMemory(pid: threads.first?.tid ?? pid)
     }
 
     /// The registers and signal mask that `thread` had when it stopped.
@@ -89,7 +91,7 @@ public final class StoppedProcess {
 
     private func prepareTrampoline() throws(SystemError) -> RecoveryTrampoline {
         if let trampoline { return trampoline }
-        let mappings = try MappingEntry.list(pid)
+        let mappings = try MappingEntry.list(anchor)
         guard let vdso = mappings.first(where: { $0.path == "[vdso]" }) else {
             throw SystemError(code: ENOEXEC, operation: "find the vDSO of process \(pid)")
         }

@@ -569,6 +569,12 @@ public nonisolated struct ImageTCPSocket: @unchecked Sendable {
     set {_uniqueStorage()._pending = newValue}
   }
 
+  /// was connected, closed in both directions
+  public var ended: Bool {
+    get {_storage._ended}
+    set {_uniqueStorage()._ended = newValue}
+  }
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -1663,7 +1669,7 @@ nonisolated extension ImageSocketOption: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension ImageTCPSocket: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".TCPSocket"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}family\0\u{1}local\0\u{1}remote\0\u{1}state\0\u{1}backlog\0\u{3}send_sequence\0\u{3}receive_sequence\0\u{3}send_queue\0\u{3}unsent_bytes\0\u{3}receive_queue\0\u{1}window\0\u{3}maximum_segment\0\u{3}send_scale\0\u{3}receive_scale\0\u{1}negotiated\0\u{1}timestamp\0\u{1}options\0\u{1}id\0\u{1}bound\0\u{1}pending\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}family\0\u{1}local\0\u{1}remote\0\u{1}state\0\u{1}backlog\0\u{3}send_sequence\0\u{3}receive_sequence\0\u{3}send_queue\0\u{3}unsent_bytes\0\u{3}receive_queue\0\u{1}window\0\u{3}maximum_segment\0\u{3}send_scale\0\u{3}receive_scale\0\u{1}negotiated\0\u{1}timestamp\0\u{1}options\0\u{1}id\0\u{1}bound\0\u{1}pending\0\u{1}ended\0")
 
   fileprivate class _StorageClass {
     var _family: UInt32 = 0
@@ -1686,6 +1692,7 @@ nonisolated extension ImageTCPSocket: SwiftProtobuf.Message, SwiftProtobuf._Mess
     var _id: UInt64 = 0
     var _bound: Bool = false
     var _pending: Bool = false
+    var _ended: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -1716,6 +1723,7 @@ nonisolated extension ImageTCPSocket: SwiftProtobuf.Message, SwiftProtobuf._Mess
       _id = source._id
       _bound = source._bound
       _pending = source._pending
+      _ended = source._ended
     }
   }
 
@@ -1754,6 +1762,7 @@ nonisolated extension ImageTCPSocket: SwiftProtobuf.Message, SwiftProtobuf._Mess
         case 18: try { try decoder.decodeSingularUInt64Field(value: &_storage._id) }()
         case 19: try { try decoder.decodeSingularBoolField(value: &_storage._bound) }()
         case 20: try { try decoder.decodeSingularBoolField(value: &_storage._pending) }()
+        case 21: try { try decoder.decodeSingularBoolField(value: &_storage._ended) }()
         default: break
         }
       }
@@ -1822,6 +1831,9 @@ nonisolated extension ImageTCPSocket: SwiftProtobuf.Message, SwiftProtobuf._Mess
       if _storage._pending != false {
         try visitor.visitSingularBoolField(value: _storage._pending, fieldNumber: 20)
       }
+      if _storage._ended != false {
+        try visitor.visitSingularBoolField(value: _storage._ended, fieldNumber: 21)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1851,6 +1863,7 @@ nonisolated extension ImageTCPSocket: SwiftProtobuf.Message, SwiftProtobuf._Mess
         if _storage._id != rhs_storage._id {return false}
         if _storage._bound != rhs_storage._bound {return false}
         if _storage._pending != rhs_storage._pending {return false}
+        if _storage._ended != rhs_storage._ended {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -136,14 +136,11 @@ public nonisolated struct ImageProcess: @unchecked Sendable {
     set {_uniqueStorage()._posixTimers = newValue}
   }
 
-  public var credentials: ImageCredentials {
-    get {_storage._credentials ?? ImageCredentials()}
-    set {_uniqueStorage()._credentials = newValue}
+  /// /proc/PID/coredump_filter
+  public var coreDumpFilter: UInt32 {
+    get {_storage._coreDumpFilter}
+    set {_uniqueStorage()._coreDumpFilter = newValue}
   }
-  /// Returns true if `credentials` has been explicitly set.
-  public var hasCredentials: Bool {_storage._credentials != nil}
-  /// Clears the value of `credentials`. Subsequent reads from it will return its default value.
-  public mutating func clearCredentials() {_uniqueStorage()._credentials = nil}
 
   public var parentDeathSignal: UInt32 {
     get {_storage._parentDeathSignal}
@@ -189,9 +186,15 @@ public nonisolated struct ImageProcess: @unchecked Sendable {
     set {_uniqueStorage()._executable = newValue}
   }
 
-  public var semaphoreUndos: [ImageSemaphoreUndo] {
-    get {_storage._semaphoreUndos}
-    set {_uniqueStorage()._semaphoreUndos = newValue}
+  public var personality: UInt32 {
+    get {_storage._personality}
+    set {_uniqueStorage()._personality = newValue}
+  }
+
+  /// mlockall(MCL_FUTURE)
+  public var lockFuture: Bool {
+    get {_storage._lockFuture}
+    set {_uniqueStorage()._lockFuture = newValue}
   }
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -325,6 +328,15 @@ public nonisolated struct ImageThread: @unchecked Sendable {
     get {_storage._timerSlackNs}
     set {_uniqueStorage()._timerSlackNs = newValue}
   }
+
+  public var credentials: ImageCredentials {
+    get {_storage._credentials ?? ImageCredentials()}
+    set {_uniqueStorage()._credentials = newValue}
+  }
+  /// Returns true if `credentials` has been explicitly set.
+  public var hasCredentials: Bool {_storage._credentials != nil}
+  /// Clears the value of `credentials`. Subsequent reads from it will return its default value.
+  public mutating func clearCredentials() {_uniqueStorage()._credentials = nil}
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -553,29 +565,13 @@ public nonisolated struct ImageCredentials: Sendable {
   public init() {}
 }
 
-public nonisolated struct ImageSemaphoreUndo: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  public var set: Int32 = 0
-
-  public var number: UInt32 = 0
-
-  public var adjustment: Int32 = 0
-
-  public var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  public init() {}
-}
-
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "fermata.image"
 
 nonisolated extension ImageProcess: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Process"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pid\0\u{3}parent_pid\0\u{1}group\0\u{1}session\0\u{1}zombie\0\u{3}wait_status\0\u{1}stopped\0\u{1}threads\0\u{1}memory\0\u{1}actions\0\u{1}pending\0\u{1}descriptors\0\u{3}working_directory\0\u{1}root\0\u{1}umask\0\u{1}limits\0\u{3}interval_timers\0\u{3}posix_timers\0\u{1}credentials\0\u{3}parent_death_signal\0\u{3}child_subreaper\0\u{1}dumpable\0\u{3}oom_score_adj\0\u{3}no_transparent_huge_pages\0\u{3}xstate_permission\0\u{1}command\0\u{1}executable\0\u{3}semaphore_undos\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pid\0\u{3}parent_pid\0\u{1}group\0\u{1}session\0\u{1}zombie\0\u{3}wait_status\0\u{1}stopped\0\u{1}threads\0\u{1}memory\0\u{1}actions\0\u{1}pending\0\u{1}descriptors\0\u{3}working_directory\0\u{1}root\0\u{1}umask\0\u{1}limits\0\u{3}interval_timers\0\u{3}posix_timers\0\u{3}core_dump_filter\0\u{3}parent_death_signal\0\u{3}child_subreaper\0\u{1}dumpable\0\u{3}oom_score_adj\0\u{3}no_transparent_huge_pages\0\u{3}xstate_permission\0\u{1}command\0\u{1}executable\0\u{1}personality\0\u{3}lock_future\0")
 
   fileprivate class _StorageClass {
     var _pid: UInt32 = 0
@@ -596,7 +592,7 @@ nonisolated extension ImageProcess: SwiftProtobuf.Message, SwiftProtobuf._Messag
     var _limits: [ImageResourceLimit] = []
     var _intervalTimers: [ImageIntervalTimer] = []
     var _posixTimers: [ImagePosixTimer] = []
-    var _credentials: ImageCredentials? = nil
+    var _coreDumpFilter: UInt32 = 0
     var _parentDeathSignal: UInt32 = 0
     var _childSubreaper: Bool = false
     var _dumpable: UInt32 = 0
@@ -605,7 +601,8 @@ nonisolated extension ImageProcess: SwiftProtobuf.Message, SwiftProtobuf._Messag
     var _xstatePermission: UInt64 = 0
     var _command: String = String()
     var _executable: UInt32 = 0
-    var _semaphoreUndos: [ImageSemaphoreUndo] = []
+    var _personality: UInt32 = 0
+    var _lockFuture: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -634,7 +631,7 @@ nonisolated extension ImageProcess: SwiftProtobuf.Message, SwiftProtobuf._Messag
       _limits = source._limits
       _intervalTimers = source._intervalTimers
       _posixTimers = source._posixTimers
-      _credentials = source._credentials
+      _coreDumpFilter = source._coreDumpFilter
       _parentDeathSignal = source._parentDeathSignal
       _childSubreaper = source._childSubreaper
       _dumpable = source._dumpable
@@ -643,7 +640,8 @@ nonisolated extension ImageProcess: SwiftProtobuf.Message, SwiftProtobuf._Messag
       _xstatePermission = source._xstatePermission
       _command = source._command
       _executable = source._executable
-      _semaphoreUndos = source._semaphoreUndos
+      _personality = source._personality
+      _lockFuture = source._lockFuture
     }
   }
 
@@ -680,7 +678,7 @@ nonisolated extension ImageProcess: SwiftProtobuf.Message, SwiftProtobuf._Messag
         case 16: try { try decoder.decodeRepeatedMessageField(value: &_storage._limits) }()
         case 17: try { try decoder.decodeRepeatedMessageField(value: &_storage._intervalTimers) }()
         case 18: try { try decoder.decodeRepeatedMessageField(value: &_storage._posixTimers) }()
-        case 19: try { try decoder.decodeSingularMessageField(value: &_storage._credentials) }()
+        case 19: try { try decoder.decodeSingularUInt32Field(value: &_storage._coreDumpFilter) }()
         case 20: try { try decoder.decodeSingularUInt32Field(value: &_storage._parentDeathSignal) }()
         case 21: try { try decoder.decodeSingularBoolField(value: &_storage._childSubreaper) }()
         case 22: try { try decoder.decodeSingularUInt32Field(value: &_storage._dumpable) }()
@@ -689,7 +687,8 @@ nonisolated extension ImageProcess: SwiftProtobuf.Message, SwiftProtobuf._Messag
         case 25: try { try decoder.decodeSingularUInt64Field(value: &_storage._xstatePermission) }()
         case 26: try { try decoder.decodeSingularStringField(value: &_storage._command) }()
         case 27: try { try decoder.decodeSingularUInt32Field(value: &_storage._executable) }()
-        case 28: try { try decoder.decodeRepeatedMessageField(value: &_storage._semaphoreUndos) }()
+        case 28: try { try decoder.decodeSingularUInt32Field(value: &_storage._personality) }()
+        case 29: try { try decoder.decodeSingularBoolField(value: &_storage._lockFuture) }()
         default: break
         }
       }
@@ -756,9 +755,9 @@ nonisolated extension ImageProcess: SwiftProtobuf.Message, SwiftProtobuf._Messag
       if !_storage._posixTimers.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._posixTimers, fieldNumber: 18)
       }
-      try { if let v = _storage._credentials {
-        try visitor.visitSingularMessageField(value: v, fieldNumber: 19)
-      } }()
+      if _storage._coreDumpFilter != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._coreDumpFilter, fieldNumber: 19)
+      }
       if _storage._parentDeathSignal != 0 {
         try visitor.visitSingularUInt32Field(value: _storage._parentDeathSignal, fieldNumber: 20)
       }
@@ -783,8 +782,11 @@ nonisolated extension ImageProcess: SwiftProtobuf.Message, SwiftProtobuf._Messag
       if _storage._executable != 0 {
         try visitor.visitSingularUInt32Field(value: _storage._executable, fieldNumber: 27)
       }
-      if !_storage._semaphoreUndos.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._semaphoreUndos, fieldNumber: 28)
+      if _storage._personality != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._personality, fieldNumber: 28)
+      }
+      if _storage._lockFuture != false {
+        try visitor.visitSingularBoolField(value: _storage._lockFuture, fieldNumber: 29)
       }
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -813,7 +815,7 @@ nonisolated extension ImageProcess: SwiftProtobuf.Message, SwiftProtobuf._Messag
         if _storage._limits != rhs_storage._limits {return false}
         if _storage._intervalTimers != rhs_storage._intervalTimers {return false}
         if _storage._posixTimers != rhs_storage._posixTimers {return false}
-        if _storage._credentials != rhs_storage._credentials {return false}
+        if _storage._coreDumpFilter != rhs_storage._coreDumpFilter {return false}
         if _storage._parentDeathSignal != rhs_storage._parentDeathSignal {return false}
         if _storage._childSubreaper != rhs_storage._childSubreaper {return false}
         if _storage._dumpable != rhs_storage._dumpable {return false}
@@ -822,7 +824,8 @@ nonisolated extension ImageProcess: SwiftProtobuf.Message, SwiftProtobuf._Messag
         if _storage._xstatePermission != rhs_storage._xstatePermission {return false}
         if _storage._command != rhs_storage._command {return false}
         if _storage._executable != rhs_storage._executable {return false}
-        if _storage._semaphoreUndos != rhs_storage._semaphoreUndos {return false}
+        if _storage._personality != rhs_storage._personality {return false}
+        if _storage._lockFuture != rhs_storage._lockFuture {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -834,7 +837,7 @@ nonisolated extension ImageProcess: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension ImageThread: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Thread"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tid\0\u{1}exited\0\u{1}registers\0\u{1}xstate\0\u{3}signal_mask\0\u{3}rseq_address\0\u{3}rseq_bytes\0\u{3}rseq_signature\0\u{3}robust_list\0\u{3}robust_list_bytes\0\u{3}tid_address\0\u{3}altstack_address\0\u{3}altstack_flags\0\u{3}altstack_bytes\0\u{1}name\0\u{1}pending\0\u{3}scheduling_policy\0\u{3}scheduling_priority\0\u{1}nice\0\u{3}scheduling_flags\0\u{1}affinity\0\u{3}io_priority\0\u{3}timer_slack_ns\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tid\0\u{1}exited\0\u{1}registers\0\u{1}xstate\0\u{3}signal_mask\0\u{3}rseq_address\0\u{3}rseq_bytes\0\u{3}rseq_signature\0\u{3}robust_list\0\u{3}robust_list_bytes\0\u{3}tid_address\0\u{3}altstack_address\0\u{3}altstack_flags\0\u{3}altstack_bytes\0\u{1}name\0\u{1}pending\0\u{3}scheduling_policy\0\u{3}scheduling_priority\0\u{1}nice\0\u{3}scheduling_flags\0\u{1}affinity\0\u{3}io_priority\0\u{3}timer_slack_ns\0\u{1}credentials\0")
 
   fileprivate class _StorageClass {
     var _tid: UInt32 = 0
@@ -860,6 +863,7 @@ nonisolated extension ImageThread: SwiftProtobuf.Message, SwiftProtobuf._Message
     var _affinity: Data = Data()
     var _ioPriority: UInt32 = 0
     var _timerSlackNs: UInt64 = 0
+    var _credentials: ImageCredentials? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -893,6 +897,7 @@ nonisolated extension ImageThread: SwiftProtobuf.Message, SwiftProtobuf._Message
       _affinity = source._affinity
       _ioPriority = source._ioPriority
       _timerSlackNs = source._timerSlackNs
+      _credentials = source._credentials
     }
   }
 
@@ -934,6 +939,7 @@ nonisolated extension ImageThread: SwiftProtobuf.Message, SwiftProtobuf._Message
         case 21: try { try decoder.decodeSingularBytesField(value: &_storage._affinity) }()
         case 22: try { try decoder.decodeSingularUInt32Field(value: &_storage._ioPriority) }()
         case 23: try { try decoder.decodeSingularUInt64Field(value: &_storage._timerSlackNs) }()
+        case 24: try { try decoder.decodeSingularMessageField(value: &_storage._credentials) }()
         default: break
         }
       }
@@ -942,6 +948,10 @@ nonisolated extension ImageThread: SwiftProtobuf.Message, SwiftProtobuf._Message
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
       if _storage._tid != 0 {
         try visitor.visitSingularUInt32Field(value: _storage._tid, fieldNumber: 1)
       }
@@ -1011,6 +1021,9 @@ nonisolated extension ImageThread: SwiftProtobuf.Message, SwiftProtobuf._Message
       if _storage._timerSlackNs != 0 {
         try visitor.visitSingularUInt64Field(value: _storage._timerSlackNs, fieldNumber: 23)
       }
+      try { if let v = _storage._credentials {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1043,6 +1056,7 @@ nonisolated extension ImageThread: SwiftProtobuf.Message, SwiftProtobuf._Message
         if _storage._affinity != rhs_storage._affinity {return false}
         if _storage._ioPriority != rhs_storage._ioPriority {return false}
         if _storage._timerSlackNs != rhs_storage._timerSlackNs {return false}
+        if _storage._credentials != rhs_storage._credentials {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -1461,46 +1475,6 @@ nonisolated extension ImageCredentials: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs.capabilities != rhs.capabilities {return false}
     if lhs.secureBits != rhs.secureBits {return false}
     if lhs.noNewPrivileges != rhs.noNewPrivileges {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension ImageSemaphoreUndo: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  public static let protoMessageName: String = _protobuf_package + ".SemaphoreUndo"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}set\0\u{1}number\0\u{1}adjustment\0")
-
-  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularInt32Field(value: &self.set) }()
-      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.number) }()
-      case 3: try { try decoder.decodeSingularInt32Field(value: &self.adjustment) }()
-      default: break
-      }
-    }
-  }
-
-  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if self.set != 0 {
-      try visitor.visitSingularInt32Field(value: self.set, fieldNumber: 1)
-    }
-    if self.number != 0 {
-      try visitor.visitSingularUInt32Field(value: self.number, fieldNumber: 2)
-    }
-    if self.adjustment != 0 {
-      try visitor.visitSingularInt32Field(value: self.adjustment, fieldNumber: 3)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  public static func ==(lhs: ImageSemaphoreUndo, rhs: ImageSemaphoreUndo) -> Bool {
-    if lhs.set != rhs.set {return false}
-    if lhs.number != rhs.number {return false}
-    if lhs.adjustment != rhs.adjustment {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

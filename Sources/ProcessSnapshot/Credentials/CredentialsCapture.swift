@@ -4,7 +4,8 @@ import Glibc
 import LinuxSystem
 import Tracing
 
-/// User and group ids, groups, capabilities (credentials(7), capabilities(7)).
+/// User and group ids, groups, capabilities of one thread: to the kernel they are the thread's
+/// own (credentials(7), capabilities(7)).
 enum CredentialsCapture {
     static func capture(
         _ status: ProcessStatus, _ remote: borrowing RemoteSyscalls
@@ -18,10 +19,5 @@ enum CredentialsCapture {
             $0.secureBits = UInt32(secureBits)
             $0.noNewPrivileges = status.noNewPrivileges
         }
-    }
-
-    /// Linux lets each thread have its own; Fermata carries one set per process.
-    static func differ(_ a: ProcessStatus, _ b: ProcessStatus) -> Bool {
-        a.uids != b.uids || a.gids != b.gids || a.groups != b.groups || a.capabilities != b.capabilities
     }
 }

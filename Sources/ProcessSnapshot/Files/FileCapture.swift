@@ -65,6 +65,9 @@ struct FileCapture {
         appendOnly: Bool = false
     ) throws -> UInt32? {
         let deleted = status.st_nlink == 0 || isGone(link, status)
+        if deleted && status.st_nlink > 0 {
+            throw context.refusal(.lostName, pid, link)
+        }
         guard deleted || (written && context.options.files != .none) else { return nil }
         let identity = FileIdentity(status)
         if let known = context.savedFiles[identity] {

@@ -74,8 +74,7 @@ final class OpenFileTable {
     private func duplicate(_ pid: pid_t, _ number: Int32) throws -> Descriptor {
         if pid == getpid() { return try Descriptor(owning: dup(number)).duplicate() }
         if pidfds[pid] == nil {
-            let fd = try Kernel.call(.pidfdOpen, Int(pid), what: "pidfd_open \(pid)")
-            pidfds[pid] = Descriptor(owning: Int32(fd))
+            pidfds[pid] = try Descriptor.ofThread(pid)
         }
         let fd = try Kernel.call(
             .pidfdGetfd, Int(pidfds[pid]!.number), Int(number),

@@ -144,7 +144,7 @@ public struct CoreFile {
     /// struct elf_prpsinfo.
     private func processInformation() -> [UInt8] {
         var p: [UInt8] = [0, UInt8(ascii: "R"), 0, 0, 0, 0, 0, 0] + bytes(of: UInt64(0))
-        p += bytes(of: process.credentials.uids.first ?? 0) + bytes(of: process.credentials.gids.first ?? 0)
+        p += bytes(of: process.threads.last?.credentials.uids.first ?? 0) + bytes(of: process.threads.last?.credentials.gids.first ?? 0)
         p += bytes(of: process.pid) + bytes(of: process.parentPid) + bytes(of: process.group) + bytes(of: process.session)
         func text(_ s: String, _ n: Int) -> [UInt8] {
             let b = Array(s.utf8.prefix(n - 1))

@@ -55,12 +55,12 @@ struct MemoryCapture {
     /// Describes all mappings. `brk` comes from a remote call of the caller's.
     func capture(brk: UInt64) throws -> ImageMemory {
         var memory = ImageMemory()
-        let statistics = try ProcessStatistics(pid: process.pid)
+        let statistics = try ProcessStatistics(pid: process.anchor)
         var layout = statistics.layout
         layout.insert(brk, at: 5)
         memory.layout = layout
-        memory.auxiliaryVector = Data(try ProcFS.read("/proc/\(process.pid)/auxv"))
-        for entry in try MappingEntry.list(process.pid) where !process.isScratch(entry) {
+        memory.auxiliaryVector = Data(try ProcFS.read("/proc/\(process.anchor)/auxv"))
+        for entry in try MappingEntry.list(process.anchor) where !process.isScratch(entry) {
             if entry.path.hasPrefix("[v") {
                 if entry.path == "[vsyscall]" { continue }
                 if memory.vdsoStart == 0 { memory.vdsoStart = entry.start }
@@ -125,7 +125,7 @@ struct MemoryCapture {
                 name(entry))
         }
         let range = "\(String(entry.start, radix: 16))-\(String(entry.end, radix: 16))"
-        let handle = try Descriptor.open("/proc/\(process.pid)/map_files/\(range)", O_RDONLY)
+        let handle = try Descriptor.open("/proc/\(process.anchor)/map_files/\(range)", O_RDONLY)
         let status = try handle.status()
         guard status.st_mode & S_IFMT == S_IFREG else {
             // /dev/zero mapped privately is anonymous memory.
@@ -157,7 +157,7 @@ struct MemoryCapture {
     /// The link's own mode says how the file was opened (map_files in proc(5)).
     private func mayWrite(_ range: String) -> Bool {
         var link = stat()
-        let path = "/proc/\(process.pid)/map_files/\(range)"
+        let path = "/proc/\(process.anchor)/map_files/\(range)"
         return lstat(path, &link) == 0 && link.st_mode & S_IWUSR != 0
     }
 
@@ -172,6 +172,15 @@ struct MemoryCapture {
         })
         context.backingFiles[identity] = index
         return index
+    }
+
+    /// mlockall(MCL_FUTURE) shows in nothing but new mappings, and Fermata's scratch is one.
+    static func isScratchLocked(_ process: StoppedProcess) throws -> Bool {
+        guard let scratch = process.scratchRange else { return false }
+        return try MappingEntry.list(process.anchor, flags: true).contains {
+            $0.start <= scratch.lowerBound && scratch.upperBound <= $0.end
+                && $0.flags.contains(Flag.locked.letters)
+        }
     }
 
     /// Adds what only smaps tells. It walks page tables, so it is read from the frozen copy in

@@ -43,7 +43,7 @@ struct DatagramRestore {
     ) throws {
         let source = Array(message.address)
         var target = Array(socket.local)
-        if Self.isAnyAddress(target) { Self.setLoopback(&target) }
+        if SocketAddress.isAny(target) { SocketAddress.setLoopback(&target) }
         let data = Array(message.data)
         let sender = try known[source] ?? {
             let made = Descriptor(owning: Glibc.socket(Int32(socket.family), 2 | 0o2000000, 0))
@@ -55,14 +55,6 @@ struct DatagramRestore {
         }()
         let n = SocketAddress.with(target) { sendto(sender.number, data, data.count, 0, $0, $1) }
         try Kernel.libc(n, "refill a UDP socket")
-    }
-
-    private static func isAnyAddress(_ a: [UInt8]) -> Bool {
-        a.first == UInt8(AF_INET) ? a[4..<8].allSatisfy { $0 == 0 } : a[8..<24].allSatisfy { $0 == 0 }
-    }
-
-    private static func setLoopback(_ a: inout [UInt8]) {
-        if a.first == UInt8(AF_INET) { a.replaceSubrange(4..<8, with: [127, 0, 0, 1]) } else { a[23] = 1 }
     }
 
     func netlink(_ socket: ImageNetlinkSocket) throws -> Descriptor {

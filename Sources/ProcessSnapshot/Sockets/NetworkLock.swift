@@ -41,8 +41,7 @@ final class NetworkLock {
     }
 
     private static func connectedTCP(_ pid: pid_t, _ number: Int32) throws -> Descriptor? {
-        let pidfd = Descriptor(
-            owning: Int32(try Kernel.call(.pidfdOpen, Int(pid), what: "pidfd_open \(pid)")))
+        let pidfd = try Descriptor.ofThread(pid)
         let fd = Kernel.raw(.pidfdGetfd, Int(pidfd.number), Int(number))
         guard fd >= 0 else { return nil }
         let handle = Descriptor(owning: Int32(fd))
@@ -50,6 +49,12 @@ final class NetworkLock {
             let info = handle.optionBytes(6, TCPCapture.Option.info, capacity: 104), !info.isEmpty
         else { return nil }
         let state = UInt32(info[0])
+        var filter = socklen_t(0)
+        if getsockopt(handle.number, SOL_SOCKET, 26, nil, &filter) == 0, filter > 0 { // SO_GET_FILTER
+            throw Refusal(
+                .socketFilter, pid: JobView.inner(pid), command: JobView.command(pid),
+                resource: "descriptor \(number)")
+        }
         return state == TCPCapture.State.listen || state == TCPCapture.State.close ? nil : handle
     }
 

@@ -72,4 +72,12 @@ enum SocketAddress {
         }
         return [UInt8(AF_INET6), 0] + address[2..<4] + ip
     }
+
+    static func isAny(_ a: [UInt8]) -> Bool {
+        a.first == UInt8(AF_INET) ? a[4..<8].allSatisfy { $0 == 0 } : a[8..<24].allSatisfy { $0 == 0 }
+    }
+
+    static func setLoopback(_ a: inout [UInt8]) {
+        if a.first == UInt8(AF_INET) { a.replaceSubrange(4..<8, with: [127, 0, 0, 1]) } else { a[23] = 1 }
+    }
 }

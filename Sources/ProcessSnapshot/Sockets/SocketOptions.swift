@@ -16,6 +16,8 @@ enum SocketOptions {
 
     private static let common: [Int32] = [
         reuseAddress, 5 /* DONTROUTE */, 6 /* BROADCAST */, 9 /* KEEPALIVE */, 10 /* OOBINLINE */,
+        11 /* NO_CHECK */, 37 /* TIMESTAMPING */, 40 /* RXQ_OVFL */, 41 /* WIFI_STATUS */, 44 /* LOCK_FILTER */,
+        45 /* SELECT_ERR_QUEUE */, 47 /* MAX_PACING_RATE */, 69 /* PREFER_BUSY_POLL */, 76 /* PASSPIDFD */,
         12 /* PRIORITY */, 13 /* LINGER */, 15 /* REUSEPORT */, 16 /* PASSCRED */,
         18 /* RCVLOWAT */, 20 /* RCVTIMEO */, 21 /* SNDTIMEO */, 29 /* TIMESTAMP */,
         34 /* PASSSEC */, 35 /* TIMESTAMPNS */, 36 /* MARK */, 46 /* BUSY_POLL */,

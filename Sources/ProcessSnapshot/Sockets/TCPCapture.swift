@@ -36,9 +36,17 @@ struct TCPCapture {
         switch socket.state {
         case State.listen:
             socket.backlog = value(UInt32.self, from: info, at: 28)
-        case State.close: break
+        case State.close:
+            // tcpi_bytes_acked, tcpi_bytes_received: it was a connection, and has ended.
+            if info.count >= 104, let all = handle.optionBytes(Option.level, Option.info, capacity: 256),
+                all.count >= 136, value(UInt64.self, from: all, at: 120) + value(UInt64.self, from: all, at: 128) > 0
+            {
+                socket.ended = true
+                socket.receiveQueue = try peek(handle)
+            }
         default:
             socket.remote = Data(SocketAddress.remote(handle) ?? [])
+            try checkUrgent(source)
             try queues(handle, &socket)
             checkPeerLater(source, socket)
         }
@@ -57,6 +65,18 @@ struct TCPCapture {
         socket.receiveSequence = UInt32(bitPattern: try handle.option(Option.level, Option.queueSequence))
         socket.receiveQueue = try peek(handle)
         try handle.setOption(Option.level, Option.queue, 0)
+    }
+
+    /// Reading stops at the urgent mark (tcp(7), SIOCATMARK), peeking too.
+    private func checkUrgent(_ source: DescriptorSource) throws {
+        var byte: UInt8 = 0
+        var (waiting, atMark): (Int32, Int32) = (0, 0)
+        let urgent = recv(source.handle.number, &byte, 1, 1 | 2 | 0x40) > 0 // OOB, PEEK, DONTWAIT
+        try source.handle.control(UInt(FIONREAD), &waiting)
+        _ = try? source.handle.control(0x8905, &atMark) // SIOCATMARK
+        guard !urgent, atMark == 0, try peek(source.handle).count == Int(waiting) else {
+            throw context.refusal(.urgentData, source.pid, source.name)
+        }
     }
 
     private func peek(_ handle: Descriptor) throws -> Data {

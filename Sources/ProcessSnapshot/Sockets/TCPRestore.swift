@@ -31,6 +31,10 @@ final class TCPRestore {
         doors = [:] // before the job's own listeners take these ports
         for socket in sockets where socket.image.state == TCPCapture.State.listen { try listen(socket) }
         for socket in sockets where socket.image.state == TCPCapture.State.close {
+            if socket.image.ended {
+                handles[socket.index] = try ended(socket.image)
+                continue
+            }
             let handle = try make(socket.image)
             // It may be the rest of a connection whose port is a listener's: then unbound.
             if socket.image.bound { try? SocketAddress.bind(handle, Array(socket.image.local)) }
@@ -168,6 +172,24 @@ final class TCPRestore {
             try Kernel.libc(n, "refill a TCP connection with \(bytes.count) bytes")
             done += n
         }
+    }
+
+    /// A connection that is over, with what is left to read: made with a short-lived peer.
+    private func ended(_ socket: ImageTCPSocket) throws -> Descriptor {
+        let door = try make(socket)
+        try Kernel.libc(Int(Glibc.listen(door.number, 1)), "listen")
+        var address = SocketAddress.local(door) ?? []
+        SocketAddress.setLoopback(&address)
+        let handle = try make(socket)
+        try SocketAddress.connect(handle, address)
+        let fd = accept(door.number, nil, nil)
+        try Kernel.libc(Int(fd), "accept a restored connection")
+        let peer = Descriptor(owning: fd)
+        SocketOptions.makeRoomToSend(peer, bytes: socket.receiveQueue.count)
+        try send(Array(socket.receiveQueue), peer)
+        shutdown(peer.number, Int32(SHUT_WR))
+        shutdown(handle.number, Int32(SHUT_WR))
+        return handle
     }
 
     private func listen(_ socket: (index: Int, image: ImageTCPSocket)) throws {

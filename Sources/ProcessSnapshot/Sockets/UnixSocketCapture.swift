@@ -30,6 +30,7 @@ struct UnixSocketCapture {
         if known.state == 10 { // TCP_LISTEN
             socket.backlog = known.backlog
             socket.pending = known.pending
+            try checkPending(source, known)
         }
         describeFile(&socket, known, source.pid)
         if known.state != 10 {
@@ -42,6 +43,16 @@ struct UnixSocketCapture {
         }
         checkPeerLater(source, known)
         return .with { $0.unixSocket = socket }
+    }
+
+    /// What connecting sockets have already sent waits in a socket that only accept(2) gives out.
+    private func checkPending(_ source: DescriptorSource, _ listener: SocketDiagnostics.Unix) throws {
+        for id in listener.pending {
+            // No inode: the client has closed; whether it had sent something cannot be known.
+            guard id != 0, let client = context.unixSockets.byInode[id], client.sent == 0 else {
+                throw context.refusal(.pendingData, source.pid, source.name)
+            }
+        }
     }
 
     /// Whether the name still leads to this socket: a file may have been unlinked since.

@@ -93,7 +93,11 @@ struct TerminalQueues {
     /// Input goes in through the master, neither echoed nor interpreted.
     func putInput(_ bytes: [UInt8]) throws {
         let original = attributes()
-        setAttributes(Self.raw(original))
+        // Lines stay lines: canonical mode cuts them at the same places again.
+        var quiet = Self.raw(original)
+        let flags = value(UInt32.self, from: original, at: Self.localFlags.lowerBound)
+        quiet.replaceSubrange(Self.localFlags, with: LinuxSystem.bytes(of: flags & Self.canonical))
+        setAttributes(quiet)
         defer {
             var flushed: Int32 = 0
             _ = try? slave.control(UInt(FIONREAD), &flushed) // waits for the line discipline

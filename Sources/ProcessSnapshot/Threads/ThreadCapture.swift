@@ -44,6 +44,7 @@ struct ThreadCapture {
 
     /// What only the thread itself can be asked.
     func ask(_ remote: borrowing RemoteSyscalls, _ result: inout ImageThread) throws {
+        result.credentials = try CredentialsCapture.capture(ProcessStatus(path), remote)
         try remote.call(.prctl, 40, remote.scratch) // PR_GET_TID_ADDRESS
         result.tidAddress = try remote.read(UInt64.self)
         try remote.call(.sigaltstack, 0, remote.scratch)

@@ -86,6 +86,8 @@ struct ThreadRestore {
             }
             try Kernel.check(code, "sched_setattr of thread \(thread.tid)")
         }
+        // sched_setattr leaves the nice value alone for SCHED_IDLE and the real-time policies.
+        if thread.nice != 0 { _ = Kernel.raw(.setpriority, 0, tid, Int(thread.nice)) }
         if thread.ioPriority != 0 { _ = Kernel.raw(.ioprioSet, 1, tid, Int(thread.ioPriority)) }
     }
 

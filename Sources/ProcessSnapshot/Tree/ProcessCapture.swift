@@ -10,7 +10,7 @@ import Tracing
 struct ProcessCapture {
     let context: CaptureContext
     let process: StoppedProcess
-    private var path: String { "/proc/\(process.pid)" }
+    private var path: String { "/proc/\(process.anchor)" }
 
     init(_ context: CaptureContext, _ process: StoppedProcess) {
         self.context = context
@@ -19,7 +19,7 @@ struct ProcessCapture {
 
     func capture() throws -> ImageProcess {
         let status = try ProcessStatus(path)
-        var result = try Self.place(process.pid, status, context)
+        var result = try Self.place(process.pid, ProcessStatus("/proc/\(process.pid)"), context)
         result.command = JobView.command(process.pid)
         result.umask = status.umask
         result.stopped = process.threads.contains { $0.groupStop != nil }
@@ -55,11 +55,13 @@ struct ProcessCapture {
     }
 
     private func files(_ result: inout ImageProcess) throws {
-        result.descriptors = try context.openFiles.capture(process.pid)
+        result.descriptors = try context.openFiles.capture(process.anchor)
         let cwd = try Descriptor.open(path + "/cwd", O_RDONLY | O_DIRECTORY)
         result.workingDirectory = try context.openFiles.adopt(cwd)
         let executable = try Descriptor.open(path + "/exe", O_RDONLY)
         result.executable = try context.openFiles.adopt(executable)
+        result.coreDumpFilter = UInt32((try? ProcFS.text(path + "/coredump_filter").trimmed) ?? "", radix: 16) ?? 0x33
+        result.personality = UInt32((try? ProcFS.text(path + "/personality").trimmed) ?? "", radix: 16) ?? 0
         result.root = ProcFS.link(path + "/root") ?? "/"
     }
 
@@ -73,6 +75,7 @@ struct ProcessCapture {
             })
         }
         for (i, thread) in process.threads.enumerated() {
+            try checkSharing(thread)
             let capture = ThreadCapture(process, thread)
             var image = try capture.capture()
             try process.withRemoteSyscalls(in: thread) { remote in
@@ -80,6 +83,24 @@ struct ProcessCapture {
                 if i == 0 { try ask(remote, &result, status) }
             }
             result.threads.append(image)
+        }
+    }
+
+    /// Threads have one descriptor table, one working directory (clone(2), CLONE_FILES, CLONE_FS),
+    /// and no other process has the same.
+    private func checkSharing(_ thread: Tracee) throws {
+        let (files, folder, memory) = (2, 3, 1) // KCMP_FILES, KCMP_FS, KCMP_VM
+        for kind in [files, folder] where thread.tid != process.anchor {
+            guard Kernel.raw(.kcmp, Int(process.anchor), Int(thread.tid), kind) == 0 else {
+                throw context.refusal(.sharedTable, process.pid, "thread \(thread.tid) has its own")
+            }
+        }
+        guard thread.tid == process.anchor else { return }
+        for other in context.processes where other.pid < process.pid {
+            for kind in [files, folder, memory]
+            where Kernel.raw(.kcmp, Int(process.anchor), Int(other.anchor), kind) == 0 {
+                throw context.refusal(.sharedTable, process.pid, "shared with process \(context.inner(other.pid))")
+            }
         }
     }
 
@@ -94,7 +115,6 @@ struct ProcessCapture {
         result.posixTimers = try TimerCapture.posix(pid, remote) { tid in
             (try? ProcessStatus("/proc/\(pid)/task/\(tid)"))?.namespacePids.last ?? tid
         }
-        result.credentials = try CredentialsCapture.capture(status, remote)
         try remote.call(.prctl, 2, remote.scratch) // PR_GET_PDEATHSIG
         result.parentDeathSignal = try remote.read(UInt32.self)
         try remote.call(.prctl, 37, remote.scratch) // PR_GET_CHILD_SUBREAPER
@@ -105,6 +125,10 @@ struct ProcessCapture {
             result.xstatePermission = try remote.read(UInt64.self)
         }
         result.memory = try MemoryCapture(context: context, process: process).capture(brk: brk)
+        if status.lockedKiB > 0 {
+            try MemoryCapture.addFlags(&result.memory, from: process.anchor)
+            result.lockFuture = try MemoryCapture.isScratchLocked(process)
+        }
     }
 
     /// Dispositions (sigaction(2)). /proc names only those that are caught or ignored, and flags

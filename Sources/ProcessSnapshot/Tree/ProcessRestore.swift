@@ -192,6 +192,13 @@ final class ProcessRestore {
     }
 
     private func settings() throws {
+        if process.coreDumpFilter != 0x33, let file = try? Descriptor.open(
+            "/proc/\(stub.tracee.tid)/coredump_filter", O_WRONLY)
+        {
+            let text = "0x\(String(process.coreDumpFilter, radix: 16))"
+            _ = write(file.number, text, text.utf8.count)
+        }
+        if process.lockFuture { try stub.call(.mlockall, 2) } // MCL_FUTURE
         if process.childSubreaper { try stub.call(.prctl, 36, 1) }
         if process.noTransparentHugePages { try stub.call(.prctl, 41, 1, 0, 0, 0) }
         let base: UInt64 = 0x3 | 0x4 | 0xe0 | 0x200 // components every thread may use
@@ -208,7 +215,8 @@ final class ProcessRestore {
     /// Ids and capabilities, last of what is injected: they may forbid the rest.
     func restoreCredentials() throws {
         for (thread, stub) in zip(process.threads, threads) where !thread.exited {
-            try CredentialsRestore(credentials: process.credentials).apply(stub)
+            if process.personality != 0 { _ = try stub.invoke(.personality, [UInt64(process.personality)]) }
+            try CredentialsRestore(credentials: thread.credentials).apply(stub)
         }
         if process.parentDeathSignal != 0 { try stub.call(.prctl, 1, UInt64(process.parentDeathSignal)) }
         if process.dumpable != 1 { _ = try stub.invoke(.prctl, [4, UInt64(process.dumpable)]) }
