@@ -122,6 +122,7 @@ extension Cluster {
     }
 
     func release(_ node: NodeIndex) {
+        if nodes[node].isHeld { lastRelease = now }
         cut.released(node, at: instant)
         nodes[node].isHeld = false
         nodes[node].isFrozen = false
@@ -130,11 +131,15 @@ extension Cluster {
     /// Cancels what is under way, lets the job go on; unless the store has the manifest *now*,
     /// the files go a little later.
     private func abandon(_ epoch: EpochNumber, on node: NodeIndex) {
+        letGo(node)
+        guard !store.isCommitted(epoch) else { return }
+        schedule(.removal(node, life: nodes[node].life, epoch), after: random.within(10...5_000))
+    }
+
+    private func letGo(_ node: NodeIndex) {
         nodes[node].work += 1
         nodes[node].copy = nil
         if !nodes[node].isKilled { release(node) }
-        guard !store.isCommitted(epoch) else { return }
-        schedule(.removal(node, life: nodes[node].life, epoch), after: random.within(10...5_000))
     }
 
     func remove(_ node: NodeIndex, _ epoch: EpochNumber) {

@@ -36,7 +36,7 @@ extension Cluster {
 
     func send(_ message: Message, on link: NodeIndex, to end: Link.End) {
         guard links[link].isUp else { return }
-        let soonest = max(now + random.within(options.messageDelay), links[link].silentUntil)
+        let soonest = max(now + random.within(messageDelay), links[link].silentUntil)
         let time: Int
         if end == .lower {
             time = max(soonest, links[link].down.lastArrival)

@@ -51,7 +51,10 @@ final class Cluster {
     /// Overrides how long something takes, in microseconds; nil: as the options say.
     var duration: (NodeIndex, Phase) -> Int? = { _, _ in nil }
     var manifestDuration: Int?
+    var messageDelay: ClosedRange<Int>
     var faultsLeft: Int
+    /// When the job last went on somewhere.
+    var lastRelease = 0
 
     var cut: CutChecker
     var frozen = FrozenChecker()
@@ -73,6 +76,7 @@ final class Cluster {
         }
         links = Array(repeating: Link(), count: options.nodes)
         faultsLeft = options.faults
+        messageDelay = options.messageDelay
         cut = CutChecker(nodes: options.nodes)
     }
 
@@ -106,6 +110,10 @@ final class Cluster {
             instant += 1
             point(.event(event))
             handle(event)
+            if traces, let first = violations.first {
+                note("BROKEN  \(first)")
+                traces = false
+            }
         }
     }
 
@@ -120,6 +128,7 @@ final class Cluster {
         inject = { _, _ in nil }
         duration = { _, phase in phase == .persist ? 1_000_000 : 1_000 }
         manifestDuration = 1_000
+        messageDelay = 50...500
         faultsLeft = 0
         let jobEnded = nodes.contains { $0.isKilled }
         coordinator = Coordinator()
@@ -157,8 +166,17 @@ final class Cluster {
     }
 
     func note(_ text: @autoclosure () -> String) {
-        if traces { trace.append("\(points)\t\(now / 1000) ms\t\(text())") }
+        guard traces else { return }
+        var line = text()
+        for (long, short) in Self.shorter { line = line.replacing(long, with: short) }
+        trace.append("\(points)\t\(now / 1000) ms\t\(line)")
     }
+
+    private static let shorter = [
+        ("Coordination.", ""), ("\(Plan.fork)".replacing("Coordination.", with: ""), "fork"),
+        ("\(Plan.stop)".replacing("Coordination.", with: ""), "stop"),
+        ("\(Plan.kill)".replacing("Coordination.", with: ""), "kill"),
+    ]
 
     private func handle(_ event: Event) {
         switch event {
