@@ -42,7 +42,7 @@ import Testing
             options.lossDelay = loss
             for fault in Self.faults(shape.nodes) {
                 for point in 1...quiet.points {
-                    let comment = check(options) { cluster in
+                    let comment = check(options, explains: failed == 0) { cluster in
                         cluster.manifestDuration = manifest
                         cluster.inject = { number, _ in number == point ? fault : nil }
                     }

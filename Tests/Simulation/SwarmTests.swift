@@ -8,14 +8,14 @@ import Testing
 
     static var seeds: ClosedRange<UInt64> {
         if let one = environment("FERMATA_SIM_SEED") { return one...one }
-        return 1...max(1, environment("FERMATA_SIM_SEEDS") ?? 4_000)
+        return 1...max(1, environment("FERMATA_SIM_SEEDS") ?? 10_000)
     }
 
     @Test("Every seed keeps every invariant", arguments: 0..<chunks)
     func seeds(chunk: Int) {
         var failed = 0
         for seed in Self.seeds where Int(seed % UInt64(Self.chunks)) == chunk {
-            guard let comment = check(.swarm(seed)) else { continue }
+            guard let comment = check(.swarm(seed), explains: failed < 2) else { continue }
             failed += 1
             if failed <= 2 { Issue.record(comment) }
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CheckpointImage
+import Foundation
 import SwiftProtobuf
 import Testing
 
@@ -79,10 +80,10 @@ import Testing
 
     @Test("A payload that is not the message is refused")
     func otherMessage() throws {
-        // Field 1 of BlockFile is a string, of Inventory a number.
-        let bytes = try Frame.encode(ImageBlockFile.with { $0.name = "pages" })
+        // Field 1 of Message is any bytes, of Manifest a text.
+        let bytes = try Frame.encode(ImageMessage.with { $0.data = Data([0xff, 0xfe]) })
         do {
-            _ = try Frame.decode(ImageInventory.self, from: bytes, file: "some/file")
+            _ = try Frame.decode(ImageManifest.self, from: bytes, file: "some/file")
             Issue.record("decoded")
         } catch let error as ImageError { #expect(error.file == "some/file") }
     }

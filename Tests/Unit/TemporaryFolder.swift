@@ -66,7 +66,9 @@ func fileBytes(_ path: String) throws -> [UInt8] { try Descriptor.open(path, O_R
 
 func overwrite(_ path: String, _ bytes: [UInt8]) throws {
     let file = try Descriptor.open(path, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600)
-    try bytes.withUnsafeBytes { (raw: UnsafeRawBufferPointer) throws(SystemError) in try file.write(raw, at: 0) }
+    // Not `try` inside the closure: swiftc 6.3.1 crashes optimising it.
+    let written = bytes.withUnsafeBytes { write(file.number, $0.baseAddress, $0.count) }
+    guard written == bytes.count else { throw SystemError(code: errno, operation: "write \(path)") }
 }
 
 func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
