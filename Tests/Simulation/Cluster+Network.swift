@@ -77,7 +77,10 @@ extension Cluster {
         if random.chance(0.5) { links[link].down.clear() }
         if random.chance(0.5) { links[link].up.clear() }
         for end in [Link.End.upper, .lower] {
-            let delay = random.chance(options.lateLoss)
+            let late = random.chance(options.lateLoss)
+            // A host that vanished sends no reset: this end may hear of it when it connects again.
+            if late && random.chance(0.3) { continue }
+            let delay = late
                 ? random.within(30_000_000...600_000_000) : random.within(options.lossDelay)
             schedule(.loss(link, incarnation: links[link].incarnation, at: end), after: delay)
         }

@@ -13,7 +13,7 @@ struct Options: CustomStringConvertible {
     var messageDelay = 50...500
     /// Until an end of a broken connection is told.
     var lossDelay = 100...2_000
-    /// Probability that it takes far longer than any deadline.
+    /// Probability that it takes far longer than any deadline, or for ever.
     var lateLoss = 0.0
     /// Probabilities per directive to perform something.
     var slowPhase = 0.0
