@@ -55,5 +55,13 @@ let package = Package(
         .target(name: "LinuxSystem", dependencies: ["CLinux"]),
         .target(
             name: "CLinux", cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror"])]),
+        .testTarget(name: "SimulationTests", dependencies: ["Coordination"], path: "Tests/Simulation"),
+        .testTarget(
+            name: "UnitTests",
+            dependencies: [
+                "Coordination", "ProcessSnapshot", "Tracing", "ImageStore", "CheckpointImage", "LinuxSystem",
+                "CLinux", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ],
+            path: "Tests/Unit"),
     ]
 )
