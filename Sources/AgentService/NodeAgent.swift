@@ -124,6 +124,15 @@ public final class NodeAgent {
         writer = nil
     }
 
+    /// Lets the job go on and keeps the epoch's files: whether they are committed is not for this
+    /// node to say. What turns out to be a remainder is removed by the next checkpoint.
+    public func release(_ epoch: EpochNumber) {
+        capture?.abandon()
+        forwardEnds()
+        capture = nil
+        writer = nil
+    }
+
     /// Renames the manifest into place.
     public func commit(mode: CaptureOptions.Mode) throws {
         guard let capture, let writer else { return }

@@ -23,6 +23,9 @@ public struct Agent: Sendable {
         case perform(Phase, EpochNumber, Plan)
         /// Let the job go on and drop what was written of the epoch. Cannot fail.
         case abandon(EpochNumber)
+        /// Let the job go on and keep what was written: it may be committed at this moment. The
+        /// next `prepare` removes it if it was not. Cannot fail.
+        case release(EpochNumber)
         case forward(to: NodeIndex, Command)
         case report(Report)
         case setFrozenDeadline(EpochNumber, milliseconds: Int)
@@ -38,6 +41,9 @@ public struct Agent: Sendable {
         /// Children that have reported `phase` done.
         public internal(set) var children: Set<NodeIndex> = []
         public internal(set) var holdsJob = false
+        /// `persist` was reported done for this subtree: from then on only the coordinator knows
+        /// whether the epoch will exist, and only its word may remove files.
+        public internal(set) var isPromised = false
     }
 
     public let node: NodeIndex
@@ -46,18 +52,26 @@ public struct Agent: Sendable {
     /// Epochs up to this one are over here: late commands for them are answered with a failure.
     public private(set) var lastEnded: EpochNumber = 0
     private let frozenMilliseconds: Int
+    private let persistMilliseconds: Int
 
-    /// `frozenMilliseconds`: how long the job may stand still without word from above.
-    public init(node: NodeIndex, tree: Tree, frozenMilliseconds: Int = 120_000) {
+    /// `frozenMilliseconds`: how long the job may stand still without word from above;
+    /// `persistMilliseconds`: how much longer while data is written. Both must be more than the
+    /// coordinator's own deadlines.
+    public init(
+        node: NodeIndex, tree: Tree, frozenMilliseconds: Int = 120_000,
+        persistMilliseconds: Int = 3_600_000
+    ) {
         self.node = node
         self.tree = tree
         self.frozenMilliseconds = frozenMilliseconds
+        self.persistMilliseconds = persistMilliseconds
     }
 
     public mutating func handle(_ event: Event) -> [Directive] {
         switch event {
         case .command(.enter(let phase, let epoch, let plan)): return enter(phase, epoch, plan)
         case .command(.abort(let epoch)): return abort(epoch)
+        case .command(.release(let epoch)): return current?.epoch == epoch ? giveUp(keeping: true) : []
         case .report(let child, .done(let phase, let epoch)):
             guard var state = matching(phase, epoch) else { return [] }
             state.children.insert(child)
@@ -74,7 +88,7 @@ public struct Agent: Sendable {
         case .failed(let phase, let epoch, let reason, let code):
             guard matching(phase, epoch) != nil else { return [] }
             return [.report(.failed(phase, epoch, failure(phase, reason, code)))]
-        case .parentLost: return giveUp()
+        case .parentLost: return giveUp(keeping: current?.isPromised == true)
         case .childLost(let child):
             guard let state = current else { return [] }
             return [.report(.failed(
@@ -82,7 +96,10 @@ public struct Agent: Sendable {
                 failure(state.phase, "node \(child) is unreachable", 69)))]
         case .frozenTooLong(let epoch):
             guard let state = current, state.epoch == epoch, state.holdsJob else { return [] }
-            return giveUp()
+            // Above, they may still be waiting for this node.
+            let report = Directive.report(.failed(
+                state.phase, epoch, failure(state.phase, "the job stood still for too long", 75)))
+            return giveUp(keeping: state.isPromised) + [report]
         }
     }
 
@@ -120,9 +137,10 @@ public struct Agent: Sendable {
         var result: [Directive] = tree.children(of: node).map {
             .forward(to: $0, .enter(phase, state.epoch, state.plan))
         }
-        if phase.holdsJob {
+        if phase.holdsJob || state.holdsJob {
             current!.holdsJob = true
-            result.append(.setFrozenDeadline(state.epoch, milliseconds: frozenMilliseconds))
+            let limit = frozenMilliseconds + (phase == .persist ? persistMilliseconds : 0)
+            result.append(.setFrozenDeadline(state.epoch, milliseconds: limit))
         }
         return result + [.perform(phase, state.epoch, state.plan)]
     }
@@ -139,6 +157,7 @@ public struct Agent: Sendable {
             state.children.count == tree.children(of: node).count
         else { return [] }
         let report = Directive.report(.done(state.phase, state.epoch))
+        if state.phase == .persist { current!.isPromised = true }
         if state.plan.next(after: state.phase) == nil {
             lastEnded = max(lastEnded, state.epoch)
             current = nil
@@ -155,16 +174,18 @@ public struct Agent: Sendable {
         return below + end(state)
     }
 
-    /// Without a coordinator: the job goes on. Whether the epoch was committed meanwhile is for
-    /// the store to say; nothing that a manifest names is removed by `abandon`.
-    private mutating func giveUp() -> [Directive] {
+    /// Without a coordinator: the job goes on. Once the data is promised its files stay: a check
+    /// whether the manifest exists could be a moment too early.
+    private mutating func giveUp(keeping: Bool) -> [Directive] {
         guard let state = current else { return [] }
-        return tree.children(of: node).map { .forward(to: $0, .abort(state.epoch)) } + end(state)
+        let command: Command = keeping ? .release(state.epoch) : .abort(state.epoch)
+        return tree.children(of: node).map { .forward(to: $0, command) } + end(state, keeping: keeping)
     }
 
-    private mutating func end(_ state: State) -> [Directive] {
+    private mutating func end(_ state: State, keeping: Bool = false) -> [Directive] {
         current = nil
         lastEnded = max(lastEnded, state.epoch)
-        return (state.holdsJob ? [.cancelFrozenDeadline] : []) + [.abandon(state.epoch)]
+        return (state.holdsJob ? [.cancelFrozenDeadline] : [])
+            + [keeping ? .release(state.epoch) : .abandon(state.epoch)]
     }
 }

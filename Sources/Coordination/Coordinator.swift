@@ -50,6 +50,9 @@ public struct Coordinator: Sendable {
         public let plan: Plan
         public internal(set) var phase: Phase
         public internal(set) var isCommitted = false
+        /// What went wrong while the manifest was being written: until the writer has answered,
+        /// nobody knows whether the epoch exists.
+        public internal(set) var failedMeanwhile: Failure?
     }
 
     public private(set) var current: Attempt?
@@ -72,10 +75,13 @@ public struct Coordinator: Sendable {
             guard var attempt = current, attempt.epoch == epoch, attempt.phase == .commit else { return [] }
             attempt.isCommitted = true
             current = attempt
+            if let failure = attempt.failedMeanwhile { return fail(epoch, failure) }
             return enter(.commit, attempt)
         case .manifestFailed(let epoch, let reason):
-            guard let attempt = current, attempt.epoch == epoch else { return [] }
-            return fail(epoch, failure(attempt, reason, 74))
+            guard let attempt = current, attempt.epoch == epoch, attempt.phase == .commit,
+                !attempt.isCommitted
+            else { return [] }
+            return end(attempt, attempt.failedMeanwhile ?? failure(attempt, reason, 74))
         }
     }
 
@@ -116,8 +122,17 @@ public struct Coordinator: Sendable {
 
     private mutating func fail(_ epoch: EpochNumber, _ failure: Failure) -> [Directive] {
         guard let attempt = current, attempt.epoch == epoch else { return [] }
+        if attempt.phase == .commit && !attempt.isCommitted {
+            current!.failedMeanwhile = attempt.failedMeanwhile ?? failure
+            return []
+        }
+        return end(attempt, failure)
+    }
+
+    /// The job goes on everywhere; files go only of an epoch that will never be committed.
+    private mutating func end(_ attempt: Attempt, _ failure: Failure) -> [Directive] {
         current = nil
-        if attempt.isCommitted { return [.finished(epoch, .committedWith(failure))] }
-        return [.send(.abort(epoch)), .finished(epoch, .failed(failure))]
+        let outcome: Outcome = attempt.isCommitted ? .committedWith(failure) : .failed(failure)
+        return [.send(.abort(attempt.epoch)), .finished(attempt.epoch, outcome)]
     }
 }

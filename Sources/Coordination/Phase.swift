@@ -66,6 +66,9 @@ public enum Command: Equatable, Sendable {
     case enter(Phase, EpochNumber, Plan)
     /// Undo: the job goes on, the epoch's files go away.
     case abort(EpochNumber)
+    /// From an agent above that has lost touch: the job goes on, the epoch's files stay, because
+    /// the coordinator has been told that they are durable and may be writing the manifest.
+    case release(EpochNumber)
 }
 
 /// From an agent up the tree, for itself and everything below it.

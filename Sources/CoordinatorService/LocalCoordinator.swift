@@ -29,6 +29,8 @@ public final class LocalCoordinator {
     private var outcome: Coordinator.Outcome?
     private var folder = ""
     private let entered: (Phase) -> Void
+    /// The highest number ever tried: an agent never goes back to one.
+    private var lastEpoch: EpochNumber = 0
     private var deadline: (epoch: EpochNumber, phase: Phase, at: Int64)?
 
     /// `entered` is told of each phase as it begins.
@@ -38,9 +40,12 @@ public final class LocalCoordinator {
     }
 
     /// One checkpoint from prepare to commit, on the calling thread.
+    /// `free`: the lowest number that the store has not seen.
     public func checkpoint(
-        epoch: EpochNumber, options: CaptureOptions, kill: Bool
+        free: EpochNumber, options: CaptureOptions, kill: Bool
     ) -> Result {
+        let epoch = max(free, lastEpoch + 1)
+        lastEpoch = epoch
         mode = options.mode
         outcome = nil
         var options = options
@@ -89,6 +94,7 @@ public final class LocalCoordinator {
             switch directive {
             case .perform(let phase, let epoch, _): perform(phase, epoch)
             case .abandon(let epoch): node.abandon(epoch)
+            case .release(let epoch): node.release(epoch)
             case .report(let report): deliver(report)
             // One node has no children; and its frozen job cannot outlive its coordinator: the
             // kernel lets the tracees of a dead tracer run.

@@ -112,7 +112,7 @@ final class CheckpointService: @unchecked Sendable {
         let reporter = channel.map { ProgressReporter($0) { [self] in progress() } }
         defer { reporter?.stop() }
         let result = coordinator.checkpoint(
-            epoch: configuration.store.nextEpoch(configuration.job), options: options, kill: wanted.kill)
+            free: configuration.store.nextEpoch(configuration.job), options: options, kill: wanted.kill)
         if result.isCommitted, configuration.keep > 0 {
             configuration.store.retain(configuration.job, count: configuration.keep)
         }

@@ -63,6 +63,7 @@ extension Cluster {
         switch directive {
         case .perform(let phase, let epoch, _): perform(phase, epoch, on: node)
         case .abandon(let epoch): abandon(epoch, on: node)
+        case .release: letGo(node)
         case .forward(let child, let command): send(.command(command), on: child, to: .lower)
         case .report(let report): send(.report(report), on: node, to: .upper)
         case .setFrozenDeadline(let epoch, let milliseconds):

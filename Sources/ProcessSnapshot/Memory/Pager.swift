@@ -87,6 +87,9 @@ public final class Pager: @unchecked Sendable {
                 _ = fermata_uffd_unregister(space.descriptor.number, range.lowerBound, range.upperBound - range.lowerBound)
             }
         }
+        // An event raised between the last look and the unregistering waits to be read; closing
+        // the last copy of the descriptor (the pod drops its own when told) lets it go.
+        spaces = []
     }
 
     /// Copies the next part of a space in, up to 1 MiB, in whole checksummed blocks.

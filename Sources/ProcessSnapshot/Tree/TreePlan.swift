@@ -55,29 +55,41 @@ public struct TreePlan: Equatable, Sendable {
         self.children = children.mapValues { $0.sorted() }
         for pid in self.children[0] ?? [] { try placeTop(pid) }
         for node in list where !placed.contains(node.pid) { throw .unreachable(pid: node.pid) }
-        joinGroups(list)
+        try joinGroups(list)
         for helper in helpers.reversed() {
             steps.append(.end(helper: helper.pid, creator: helper.creator))
         }
     }
 
+    /// Session that `pid` has to be born into: its own, or, of a leader, the one that it left
+    /// behind children in (they may be leaders themselves). nil: any.
+    private func birth(_ pid: Int32) -> Int32? {
+        let session = nodes[pid]!.session
+        guard session == pid else { return max(session, 1) == 1 ? 0 : session }
+        for child in children[pid] ?? [] {
+            if let needed = birth(child), needed != pid { return needed }
+        }
+        return nil
+    }
+
     private mutating func placeTop(_ pid: Int32) throws(Failure) {
-        guard !placed.contains(pid), let node = nodes[pid] else { return }
-        if node.session == pid || node.session <= 1 {
+        guard !placed.contains(pid) else { return }
+        let session = birth(pid) ?? 0
+        if session == 0 {
             try place(pid, by: 0, orphan: false)
-        } else if let leader = nodes[node.session], leader.session == leader.pid {
+        } else if let leader = nodes[session], leader.session == leader.pid {
             if !placed.contains(leader.pid) { try placeAncestors(of: leader.pid) }
             // Placing the leader may have placed this one already, as its child.
             guard !placed.contains(pid) else { return }
             try place(pid, by: leader.pid, orphan: true)
         } else {
-            if sessionNow[node.session] == nil {
-                steps.append(.clone(pid: node.session, by: 0))
-                steps.append(.lead(session: node.session))
-                sessionNow[node.session] = node.session
-                helpers.append(Helper(pid: node.session, creator: 0))
+            if sessionNow[session] == nil {
+                steps.append(.clone(pid: session, by: 0))
+                steps.append(.lead(session: session))
+                sessionNow[session] = session
+                helpers.append(Helper(pid: session, creator: 0))
             }
-            try place(pid, by: node.session, orphan: true)
+            try place(pid, by: session, orphan: true)
         }
     }
 
@@ -100,7 +112,7 @@ public struct TreePlan: Equatable, Sendable {
             throw .unreachable(pid: pid)
         }
         if leads {
-            for child in mine where nodes[child]!.session == born && nodes[child]!.session != pid {
+            for child in mine where birth(child) == born && !placed.contains(child) {
                 try place(child, by: pid, orphan: false)
             }
             steps.append(.lead(session: pid))
@@ -109,18 +121,27 @@ public struct TreePlan: Equatable, Sendable {
         for child in mine where !placed.contains(child) { try place(child, by: pid, orphan: false) }
     }
 
-    private mutating func joinGroups(_ list: [Node]) {
-        for node in list where node.group == node.pid && node.session != node.pid {
-            steps.append(.join(pid: node.pid, group: node.pid))
+    /// A leader that has moved to another group leads its own until everybody else is in theirs.
+    private mutating func joinGroups(_ list: [Node]) throws(Failure) {
+        let groups = Set(list.map(\.group))
+        func leads(_ node: Node) -> Bool { groups.contains(node.pid) && node.session != node.pid }
+        for node in list where leads(node) { steps.append(.join(pid: node.pid, group: node.pid)) }
+        for node in list where !leads(node) { join(node) }
+        var moved = list.filter { leads($0) && $0.group != $0.pid }
+        while let next = moved.firstIndex(where: { node in !moved.contains { $0.group == node.pid } }) {
+            join(moved.remove(at: next))
         }
-        for node in list where node.group != node.pid && node.group > 1 {
-            if nodes[node.group] == nil && sessionNow[node.group] == nil {
-                steps.append(.clone(pid: node.group, by: node.pid))
-                steps.append(.join(pid: node.group, group: node.group))
-                sessionNow[node.group] = node.session
-                helpers.append(Helper(pid: node.group, creator: node.pid))
-            }
-            steps.append(.join(pid: node.pid, group: node.group))
+        if let node = moved.first { throw .unreachable(pid: node.pid) }
+    }
+
+    private mutating func join(_ node: Node) {
+        guard node.group != node.pid, node.group > 1 else { return }
+        if nodes[node.group] == nil && sessionNow[node.group] == nil {
+            steps.append(.clone(pid: node.group, by: node.pid))
+            steps.append(.join(pid: node.group, group: node.group))
+            sessionNow[node.group] = node.session
+            helpers.append(Helper(pid: node.group, creator: node.pid))
         }
+        steps.append(.join(pid: node.pid, group: node.group))
     }
 }
