@@ -85,12 +85,13 @@ public final class JobCapture {
         describeHost()
         var captured: [(pid: pid_t, image: ImageProcess)] = []
         for process in processes {
-            captured.append((process.pid, try ProcessCapture(context, process).capture()))
+            captured.append((process.anchor, try ProcessCapture(context, process).capture()))
             threadCount += process.threads.count
         }
         for work in context.openFiles.deferred { try work() }
         try LockCapture(context: context).capture(captured)
-        try SystemVCapture(context: context).capture()
+        var systemV = SystemVCapture(context: context)
+        try systemV.capture()
         try terminals()
         for zombie in freezer.zombies.sorted() {
             guard !processes.contains(where: { $0.pid == zombie }),

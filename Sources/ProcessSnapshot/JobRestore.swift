@@ -283,6 +283,7 @@ public final class JobRestore {
             _ = withUnsafeMutablePointer(to: &none) {
                 Kernel.raw(.prlimit, Int(stub.tracee.tid), 4, Int(bitPattern: $0), 0)
             }
+            try stub.tracee.setSignalMask(0) // a stub has everything blocked
             // Pending before the stub runs on, so delivered before its next instruction.
             _ = Kernel.raw(.kill, Int(stub.tracee.tid), Int(signal))
             try? stub.tracee.continueRunning() // SIGKILL has ended it already

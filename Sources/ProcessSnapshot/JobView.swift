@@ -11,12 +11,16 @@ public struct JobView: Sendable {
     /// subreaper), or the pod's first process.
     public let reaper: pid_t
     public let isPod: Bool
+    /// When the job began, seconds of CLOCK_REALTIME: System V objects of its users that are
+    /// younger count as the job's own.
+    public let startedSeconds: Int64
     /// Children of `reaper` that are Fermata's own.
     public let excluded: @Sendable () -> Set<pid_t>
 
-    public init(reaper: pid_t, isPod: Bool, excluded: @escaping @Sendable () -> Set<pid_t>) {
+    public init(reaper: pid_t, isPod: Bool, startedSeconds: Int64 = 0, excluded: @escaping @Sendable () -> Set<pid_t>) {
         self.reaper = reaper
         self.isPod = isPod
+        self.startedSeconds = startedSeconds
         self.excluded = excluded
     }
 

@@ -23,6 +23,9 @@ public final class Freezer {
     }
 
     private let roots: () -> [pid_t]
+    /// Seized, but in a wait that no signal ends (vfork): they can neither be stopped nor detached
+    /// now. The next attempt goes on with them; the end of this thread detaches them.
+    private var lingering: [pid_t: Tracee] = [:]
     private var members: [pid_t: [pid_t: Tracee]] = [:]
     private var order: [pid_t] = []
     public private(set) var zombies: Set<pid_t> = []
@@ -68,8 +71,8 @@ public final class Freezer {
     public func thaw() {
         for pid in order.reversed() {
             for tracee in members[pid]?.values ?? [:].values where tracee.end == nil {
-                if !tracee.isStopped { try? tracee.interrupt(); _ = settle(tracee, 1_000_000_000) }
-                try? tracee.detach()
+                if !tracee.isStopped { _ = settle(tracee, 20_000_000) }
+                if tracee.isStopped { try? tracee.detach() } else { lingering[tracee.tid] = tracee }
             }
         }
         members = [:]
@@ -131,9 +134,10 @@ public final class Freezer {
         }
         var fresh: [Tracee] = []
         for tid in tids where members[pid]![tid] == nil {
-            let tracee = Tracee(tid: tid)
+            let known = lingering.removeValue(forKey: tid)
+            let tracee = known ?? Tracee(tid: tid)
             do {
-                try tracee.seize([.markSystemCalls])
+                if known == nil { try tracee.seize([.markSystemCalls]) }
                 try tracee.interrupt()
             } catch RemoteError.vanished {
                 continue

@@ -46,10 +46,10 @@ struct EventCapture {
         context.openFiles.deferred.append { [unowned context] in
             var epoll = ImageEpoll()
             var seen: [Int32: UInt32] = [:]
-            for (target, inode) in targets {
+            for target in targets {
                 let offset = seen[target.descriptor, default: 0]
                 seen[target.descriptor] = offset + 1
-                guard let found = Self.find(target, inode, offset, source, context) else { continue }
+                guard let found = Self.find(target, offset, source, context) else { continue }
                 epoll.targets.append(found)
             }
             context.inventory.openFiles[Int(source.index)].epoll = epoll
@@ -58,42 +58,35 @@ struct EventCapture {
     }
 
     /// "       8 events: 19 data: 8  pos:0 ino:1f sdev:8"
-    private static func target(_ text: String) -> (ImageEpollTarget, UInt64)? {
+    private static func target(_ text: String) -> ImageEpollTarget? {
         var scanner = ByteScanner(Array(text.utf8)[...])
         scanner.skipBlanks()
         var result = ImageEpollTarget()
         result.descriptor = Int32(scanner.decimal())
-        var inode: UInt64 = 0
         let words = scanner.rest.text.split(whereSeparator: { $0 == " " || $0 == ":" }).map(String.init)
         for (i, word) in words.enumerated() where i + 1 < words.count {
             switch word {
             case "events": result.events = UInt32(words[i + 1], radix: 16) ?? 0
             case "data": result.data = UInt64(words[i + 1], radix: 16) ?? 0
-            case "ino": inode = UInt64(words[i + 1], radix: 16) ?? 0
             default: break
             }
         }
-        return (result, inode)
+        return result
     }
 
     private static func find(
-        _ target: ImageEpollTarget, _ inode: UInt64, _ offset: UInt32, _ source: DescriptorSource,
+        _ target: ImageEpollTarget, _ offset: UInt32, _ source: DescriptorSource,
         _ context: CaptureContext
     ) -> ImageEpollTarget? {
         var result = target
         // The process that has the epoll descriptor first, then every other one: a target's
         // number may mean something else there, or nothing (closed, but kept by a dup).
         let order = [source.pid] + context.processes.map(\.pid).filter { $0 != source.pid }
-        for pid in order where isTarget(pid, Int32(result.descriptor), source, offset) {
-            guard let index = try? context.openFiles.index(of: result.descriptor, in: pid) else { continue }
-            result.pid = UInt32(context.inner(pid))
-            result.openFile = index
-            return result
-        }
-        // Added under a number that has been closed since: any descriptor on the same file.
         for pid in order {
-            for number in (try? ProcFS.numbers(in: "/proc/\(pid)/fd")) ?? []
-            where (try? DescriptorInfo(pid: pid, descriptor: number))?.inode == inode {
+            // Its own number first; it may have been closed since, and a copy kept.
+            let all = (try? ProcFS.numbers(in: "/proc/\(pid)/fd")) ?? []
+            for number in [target.descriptor] + all
+            where isTarget(pid, number, source, target.descriptor, offset) {
                 guard let index = try? context.openFiles.index(of: number, in: pid) else { continue }
                 result.pid = UInt32(context.inner(pid))
                 result.openFile = index
@@ -103,13 +96,13 @@ struct EventCapture {
         return nil
     }
 
-    /// kcmp(2), KCMP_EPOLL_TFD: is descriptor `number` of `pid` the target of that number, the
-    /// `offset`-th if there are several?
+    /// kcmp(2), KCMP_EPOLL_TFD: is descriptor `number` of `pid` the file that the epoll instance
+    /// knows as `target`, the `offset`-th of that number if there are several?
     private static func isTarget(
-        _ pid: pid_t, _ number: Int32, _ source: DescriptorSource, _ offset: UInt32
+        _ pid: pid_t, _ number: Int32, _ source: DescriptorSource, _ target: Int32, _ offset: UInt32
     ) -> Bool {
         struct Slot { var epoll: UInt32; var target: UInt32; var offset: UInt32 }
-        var slot = Slot(epoll: UInt32(source.number), target: UInt32(number), offset: offset)
+        var slot = Slot(epoll: UInt32(source.number), target: UInt32(target), offset: offset)
         return withUnsafeMutablePointer(to: &slot) {
             Kernel.raw(.kcmp, Int(pid), Int(source.pid), 7, Int(number), Int(bitPattern: $0))
         } == 0

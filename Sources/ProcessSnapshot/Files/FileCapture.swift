@@ -66,6 +66,9 @@ struct FileCapture {
     ) throws -> UInt32? {
         let deleted = status.st_nlink == 0 || isGone(link, status)
         if deleted && status.st_nlink > 0 {
+            if let other = otherName(link, status) {
+                return try save(handle, status, link: other, pid: pid, written: true)
+            }
             throw context.refusal(.lostName, pid, link)
         }
         guard deleted || (written && context.options.files != .none) else { return nil }
@@ -98,6 +101,18 @@ struct FileCapture {
         return index
     }
 
+    /// Another name of the file in the folder it was opened in: sem_open(3) makes its files under
+    /// a temporary name and links them.
+    private func otherName(_ link: String, _ status: stat) -> String? {
+        let folder = Self.name(link).lastIndex(of: "/").map { String(link[..<$0]) } ?? ""
+        for name in (try? ProcFS.names(in: folder)) ?? [] {
+            var candidate = stat()
+            let path = folder + "/" + name
+            if lstat(path, &candidate) == 0, FileIdentity(candidate) == FileIdentity(status) { return path }
+        }
+        return nil
+    }
+
     /// Its name is gone, or belongs to another file by now.
     private func isGone(_ link: String, _ status: stat) -> Bool {
         guard link.hasSuffix(" (deleted)") else { return false }
@@ -112,7 +127,15 @@ struct FileCapture {
         var file = ImageProcFile()
         // The kernel shows the reader's view of pids: translated back to the job's.
         var rest = parts.dropFirst()
-        if let first = rest.first, let pid = pid_t(first) {
+        if context.view.isPod, let first = rest.first, let pid = pid_t(first) {
+            // The pod's own /proc, which names processes as the job does.
+            file.pid = UInt32(pid)
+            rest = rest.dropFirst()
+            if rest.first == "task", let tid = rest.dropFirst().first.flatMap({ UInt32($0) }) {
+                file.tid = tid
+                rest = rest.dropFirst(2)
+            }
+        } else if let first = rest.first, let pid = pid_t(first) {
             guard context.processes.contains(where: { $0.pid == pid }) else {
                 throw context.refusal(.processOutside, source.pid, source.name)
             }

@@ -52,6 +52,10 @@ final class OpenFileTable {
         let source = DescriptorSource(
             pid: pid, number: number, link: link, info: info, handle: handle, index: index)
         var file = try capture(source)
+        // A saved file may go by another name than the one it was opened under.
+        if case .regular(let state)? = file.kind, state.saved {
+            file.path = context.inventory.savedFiles[Int(state.savedFile)].path
+        }
         file.flags = UInt32(bitPattern: info.flags & ~O_CLOEXEC)
         file.position = info.position
         if file.path.isEmpty { file.path = link }

@@ -46,8 +46,8 @@ struct TCPCapture {
             }
         default:
             socket.remote = Data(SocketAddress.remote(handle) ?? [])
-            try checkUrgent(source)
             try queues(handle, &socket)
+            try checkUrgent(source, socket)
             checkPeerLater(source, socket)
         }
         return .with { $0.tcp = socket }
@@ -68,13 +68,13 @@ struct TCPCapture {
     }
 
     /// Reading stops at the urgent mark (tcp(7), SIOCATMARK), peeking too.
-    private func checkUrgent(_ source: DescriptorSource) throws {
+    private func checkUrgent(_ source: DescriptorSource, _ socket: ImageTCPSocket) throws {
         var byte: UInt8 = 0
         var (waiting, atMark): (Int32, Int32) = (0, 0)
         let urgent = recv(source.handle.number, &byte, 1, 1 | 2 | 0x40) > 0 // OOB, PEEK, DONTWAIT
         try source.handle.control(UInt(FIONREAD), &waiting)
         _ = try? source.handle.control(0x8905, &atMark) // SIOCATMARK
-        guard !urgent, atMark == 0, try peek(source.handle).count == Int(waiting) else {
+        guard !urgent, atMark == 0, socket.receiveQueue.count == Int(waiting) else {
             throw context.refusal(.urgentData, source.pid, source.name)
         }
     }

@@ -37,17 +37,51 @@ enum InIPCNamespace {
 
 /// Semaphore sets and message queues that the job's processes made or used (semctl(2),
 /// msgctl(2)). Segments come with the mappings.
+///
+/// The kernel does not say which process made an object. A pod's IPC namespace holds the job's
+/// only; natively, objects that the job's users made since it began count as its own.
 struct SystemVCapture {
     let context: CaptureContext
+    private var users: Set<UInt32> = []
 
-    func capture() throws {
+    init(context: CaptureContext) { self.context = context }
+
+    private func isOurs(_ row: [String: Int64]) -> Bool {
+        if context.view.isPod { return true }
+        let creator = UInt32(truncatingIfNeeded: row["cuid"] ?? -1)
+        return users.contains(creator) && (row["ctime"] ?? 0) >= context.view.startedSeconds
+    }
+
+    /// Segments that nobody has attached at this moment; the others come with the mappings.
+    private func segments() throws {
+        let known = Set(context.inventory.sharedMemory.filter { $0.kind == .systemV }.map(\.systemVID))
+        for row in SystemVTable.rows("shm", in: context.view) where isOurs(row) {
+            let id = Int32(truncatingIfNeeded: row["shmid"] ?? -1)
+            guard !known.contains(id), row["nattch"] == 0 else { continue }
+            let handle = try InIPCNamespace.of(context.view) { () throws -> Descriptor in
+                let readOnly = 0o10000 // SHM_RDONLY
+                let address = Kernel.raw(.shmat, Int(id), 0, readOnly)
+                try Kernel.check(address, "attach segment \(id)")
+                defer { _ = Kernel.raw(.shmdt, address) }
+                guard let entry = try MappingEntry.list(getpid()).first(where: { $0.start == UInt64(address) }) else {
+                    throw SystemError(code: EIO, operation: "find segment \(id)")
+                }
+                let range = "\(String(entry.start, radix: 16))-\(String(entry.end, radix: 16))"
+                return try Descriptor.open("/proc/self/map_files/\(range)", O_RDONLY)
+            }
+            _ = try SharedMemoryCapture(context).object(handle, link: "/SYSV")
+        }
+    }
+
+    mutating func capture() throws {
         let members = Set(context.processes.map { Int64(context.inner($0.pid)) })
-        let everything = context.view.isPod // a pod's IPC namespace holds the job's objects only
+        users = Set(context.processes.compactMap { try? ProcessStatus("/proc/\($0.anchor)").uids[1] })
+        try segments()
         for row in SystemVTable.rows("sem", in: context.view) {
             let id = Int32(row["semid"] ?? 0)
             let count = Int(row["nsems"] ?? 0)
             let lastUsers = try semaphores(id, count, operation: 11) // GETPID
-            guard everything || lastUsers.contains(where: { members.contains(Int64($0)) })
+            guard isOurs(row) || lastUsers.contains(where: { members.contains(Int64($0)) })
             else { continue }
             let values = try semaphores(id, count, operation: 12) // GETVAL
             context.inventory.semaphoreSets.append(.with {
@@ -60,7 +94,7 @@ struct SystemVCapture {
             })
         }
         for row in SystemVTable.rows("msg", in: context.view) {
-            guard everything || members.contains(row["lspid"] ?? 0) || members.contains(row["lrpid"] ?? 0)
+            guard isOurs(row) || members.contains(row["lspid"] ?? 0) || members.contains(row["lrpid"] ?? 0)
             else { continue }
             context.inventory.messageQueues.append(try queue(row))
         }

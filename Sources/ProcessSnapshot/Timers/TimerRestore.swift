@@ -28,10 +28,12 @@ struct TimerRestore {
         let exact = try stub.invoke(.prctl, [77, 1, 0, 0, 0]) == 0
         for timer in process.posixTimers.sorted(by: { $0.id < $1.id }) {
             try create(timer, stub, exact: exact)
-            let setting = [timer.intervalNs, timer.remainingNs].flatMap {
+            // Expired, and its signal still waits: the kernel would start it again on delivery.
+            let remaining = timer.remainingNs > 0 ? timer.remainingNs : timer.intervalNs
+            let setting = [timer.intervalNs, remaining].flatMap {
                 bytes(of: $0 / 1_000_000_000) + bytes(of: $0 % 1_000_000_000)
             }
-            if timer.remainingNs > 0 {
+            if remaining > 0 {
                 try stub.call(
                     .timerSettime, UInt64(UInt32(bitPattern: timer.id)), 0, try stub.place(setting), 0)
             }
