@@ -219,9 +219,10 @@ long fermata_lock_socket(int socket) {
     return setsockopt(socket, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) ? -errno : 0;
 }
 
-long fermata_unlock_socket(int socket) {
+long fermata_unlock_socket(int socket, int reuse) {
     int off = -1, zero = 0; // TCP_REPAIR_OFF_NO_WP: no window probe, nothing is sent
     setsockopt(socket, IPPROTO_TCP, TCP_REPAIR, &off, sizeof off);
+    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse);
     return setsockopt(socket, SOL_SOCKET, SO_DETACH_FILTER, &zero, sizeof zero) ? -errno : 0;
 }
 
@@ -234,17 +235,24 @@ pid_t fermata_spawn_unlock_guard(int channel) {
     dup3(channel, 3, O_CLOEXEC);
     fermata_syscall(SYS_close_range, 0, 2, 0, 0, 0, 0);
     fermata_syscall(SYS_close_range, 4, ~0U, 0, 0, 0, 0);
+    static char reuse[65536]; // by descriptor
     for (;;) {
         char byte = 0;
         int fds[64], count = 0;
         long n = fermata_receive_descriptors(3, &byte, fds, 64, &count); // kept open
+        for (int i = 0; i < count; i++) {
+            int value = 0;
+            socklen_t length = sizeof value;
+            getsockopt(fds[i], SOL_SOCKET, SO_REUSEADDR, &value, &length);
+            if (fds[i] < 65536) reuse[fds[i]] = (char)value;
+        }
         if (n > 0 && byte == 'd') _exit(0); // the agent unlocked them itself
         if (n > 0) {
             send(3, "k", 1, MSG_NOSIGNAL);
             continue;
         }
         for (int fd = 4; fd < 65536; fd++)
-            if (fermata_unlock_socket(fd) == -EBADF) break;
+            if (fermata_unlock_socket(fd, reuse[fd]) == -EBADF) break;
         _exit(0);
     }
 }

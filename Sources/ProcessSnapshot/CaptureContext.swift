@@ -34,6 +34,8 @@ final class CaptureContext {
     /// Descriptors through which saved files and shared objects are read in the same stop.
     var savedSources: [Descriptor] = []
     var sharedSources: [Descriptor] = []
+    /// SO_REUSEADDR of locked TCP sockets, by inode.
+    var reuseAddress: [UInt64: Int32] = [:]
     /// Masters of pseudo-terminals that the job holds, by number.
     var terminalMasters: [UInt32: Descriptor] = [:]
     lazy var openFiles = OpenFileTable(self)

@@ -80,6 +80,7 @@ public final class JobCapture {
     public func capture(rootPid: pid_t) throws {
         context = CaptureContext(
             view: view, options: options, processes: processes, inherited: inherited)
+        context.reuseAddress = lock?.reuseAddress ?? [:]
         for process in processes { _ = context.inner(process.pid) }
         for zombie in freezer.zombies { _ = context.inner(zombie) }
         describeHost()

@@ -35,12 +35,10 @@ int main(void)
     must(socketpair(AF_UNIX, SOCK_STREAM, 0, inner));
     must(pipe(p));
     write_pattern(p[1], 300, 1);
-    write_pattern(inner[0], 200, 2);
     send_fd(inner[0], p[0]);
     send_fd(outer[0], inner[1]);
     ready_and_wait();
     int socket_in_flight = receive_fd(outer[1]);
-    read_pattern("bytes in the socket in flight", socket_in_flight, 200, 2);
     int pipe_in_flight = receive_fd(socket_in_flight);
     read_pattern("bytes in the pipe in flight", pipe_in_flight, 300, 1);
     check_exchange("socket in flight", socket_in_flight, inner[0]);

@@ -143,7 +143,8 @@ long fermata_send_message(int socket, const void *data, size_t length, const int
 /// them if its parent vanishes: see Sources/ProcessSnapshot/Sockets/NetworkLock.swift.
 pid_t fermata_spawn_unlock_guard(int channel);
 long fermata_lock_socket(int socket);
-long fermata_unlock_socket(int socket);
+/// `reuse`: SO_REUSEADDR before the lock; leaving repair mode clears it (net/ipv4/tcp.c).
+long fermata_unlock_socket(int socket, int reuse);
 
 /// statfs(2) f_type of the file system that `fd` is on; 0 when unknown.
 uint64_t fermata_filesystem_type(int fd);

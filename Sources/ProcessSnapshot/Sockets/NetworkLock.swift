@@ -11,6 +11,9 @@ import LinuxSystem
 /// descriptors and unlocks them if this process dies. It is told before the first lock.
 final class NetworkLock {
     private var sockets: [Descriptor] = []
+    /// SO_REUSEADDR of the locked sockets by inode: repair mode changes it.
+    private(set) var reuseAddress: [UInt64: Int32] = [:]
+    private var inodes: [UInt64] = []
     private var guardChannel: Descriptor?
     private(set) var guardPid: pid_t = 0
 
@@ -22,7 +25,10 @@ final class NetworkLock {
                 guard let link = ProcFS.link("/proc/\(pid)/fd/\(number)"), link.hasPrefix("socket:") else { continue }
                 let inode = UInt64(link.dropFirst(8).dropLast()) ?? 0
                 guard seen.insert(inode).inserted else { continue }
-                if let handle = try Self.connectedTCP(pid, number) { sockets.append(handle) }
+                guard let handle = try Self.connectedTCP(pid, number) else { continue }
+                sockets.append(handle)
+                inodes.append(inode)
+                reuseAddress[inode] = try handle.option(SOL_SOCKET, SocketOptions.reuseAddress)
             }
         }
         guard !sockets.isEmpty else { return }
@@ -76,7 +82,9 @@ final class NetworkLock {
 
     /// Lets traffic flow again. Idempotent; what was dropped is retransmitted.
     func unlock() {
-        for handle in sockets { _ = fermata_unlock_socket(handle.number) }
+        for (handle, inode) in zip(sockets, inodes) {
+            _ = fermata_unlock_socket(handle.number, reuseAddress[inode] ?? 0)
+        }
         release()
     }
 

@@ -33,6 +33,16 @@ struct TCPCapture {
         let local = SocketAddress.local(handle) ?? []
         if SocketAddress.port(local) != 0 { socket.local = Data(local); socket.bound = true }
         socket.options = SocketOptions.capture(handle, family: family, type: 1, tcp: true)
+        if let reuse = context.reuseAddress[id] {
+            socket.options.removeAll { $0.level == SOL_SOCKET && $0.name == SocketOptions.reuseAddress }
+            if reuse != 0 {
+                socket.options.append(.with {
+                    $0.level = SOL_SOCKET
+                    $0.name = SocketOptions.reuseAddress
+                    $0.value = Data(bytes(of: reuse))
+                })
+            }
+        }
         switch socket.state {
         case State.listen:
             socket.backlog = value(UInt32.self, from: info, at: 28)

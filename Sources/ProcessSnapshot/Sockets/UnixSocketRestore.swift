@@ -33,6 +33,8 @@ final class UnixSocketRestore {
 
     /// After every description exists: messages may carry any of them.
     func fillQueues() throws {
+        // Before: SO_PASSCRED decides what a message carries. After: filling changes the buffers.
+        for (id, handle) in handles { if let s = sockets[id] { SocketOptions.restore(s.image.options, handle) } }
         for (_, socket) in ordered where !socket.image.messages.isEmpty { try fill(socket.image) }
         for (_, socket) in ordered where socket.image.state == 10 { try pend(socket.image) }
         for (_, socket) in ordered {

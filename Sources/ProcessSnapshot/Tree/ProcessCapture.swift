@@ -28,6 +28,7 @@ struct ProcessCapture {
         result.pending = try process.threads[0].pendingSignals(shared: true).map { Data($0) }
         try files(&result)
         try threads(&result, status)
+        dropTimerSignals(&result)
         return result
     }
 
@@ -84,6 +85,25 @@ struct ProcessCapture {
             }
             result.threads.append(image)
         }
+    }
+
+    /// A periodic timer that has expired and whose signal still waits is restored as one that is
+    /// about to expire: signal and overruns then come from it, and from nothing else.
+    private func dropTimerSignals(_ result: inout ImageProcess) {
+        let timers = result.posixTimers
+        func expired(_ signal: Data) -> Int? {
+            let info = Array(signal)
+            guard value(Int32.self, from: info, at: 8) == -2 else { return nil } // SI_TIMER
+            let id = value(Int32.self, from: info, at: 16)
+            return timers.firstIndex { $0.id == id && $0.intervalNs > 0 }
+        }
+        var due = result.pending.compactMap(expired)
+        result.pending.removeAll { expired($0) != nil }
+        for i in result.threads.indices {
+            due += result.threads[i].pending.compactMap(expired)
+            result.threads[i].pending.removeAll { expired($0) != nil }
+        }
+        for i in due { result.posixTimers[i].remainingNs = 1 }
     }
 
     /// Threads have one descriptor table, one working directory (clone(2), CLONE_FILES, CLONE_FS),
