@@ -56,11 +56,11 @@ public final class NodeAgent {
     /// One phase. Throws `Refusal`, `SystemError` and others; the job then still stands as the
     /// phase left it, until `abandon`.
     public func perform(_ phase: Phase, epoch: EpochNumber) throws {
-        Fault.point(phase.rawValue)
+        if phase != .commit { Fault.point(phase.rawValue) }
         let begin = Clock.monotonic()
         switch phase {
         case .prepare: try prepare(epoch)
-        case .quiesce, .drain: break // nothing on this node has traffic of its own to bring to rest
+        case .quiesce, .drain: break  // nothing on this node has traffic of its own to bring to rest
         case .freeze:
             frozen = begin
             try capture!.freeze()
@@ -71,14 +71,14 @@ public final class NodeAgent {
         case .persist:
             try capture!.persist()
             timings.durableNs = UInt64(Clock.monotonic() - started)
-        case .commit: break // the coordinator has renamed the manifest
+        case .commit: break  // the coordinator has renamed the manifest
         case .kill:
             capture!.kill()
             noteStall()
         }
         forwardEnds()
         stages.append((phase.rawValue, Clock.monotonic() - begin))
-        Fault.point("after-" + phase.rawValue)
+        if phase != .commit { Fault.point("after-" + phase.rawValue) }
     }
 
     private func noteStall() { timings.stallNs = UInt64(Clock.monotonic() - frozen) }
@@ -136,6 +136,8 @@ public final class NodeAgent {
     /// Renames the manifest into place.
     public func commit(mode: CaptureOptions.Mode) throws {
         guard let capture, let writer else { return }
+        Fault.point(Phase.commit.rawValue)
+        defer { Fault.point("after-" + Phase.commit.rawValue) }
         var manifest = settings.manifest
         manifest.createdNs = Clock.realtime()
         manifest.mode = mode.rawValue

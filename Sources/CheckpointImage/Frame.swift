@@ -10,7 +10,9 @@ public enum Frame {
     /// More than any metadata this version writes; a length beyond it is corruption.
     static let maximumPayload = 1 << 34
 
-    public static func encode(_ message: some Message, version: UInt32 = Format.version) throws -> [UInt8] {
+    public static func encode(_ message: some Message, version: UInt32 = Format.version) throws
+        -> [UInt8]
+    {
         let payload: [UInt8] = try message.serializedBytes()
         var result = magic
         result.reserveCapacity(headerBytes + payload.count + 8)
@@ -23,7 +25,8 @@ public enum Frame {
     }
 
     /// Throws `ImageError` naming `file` for anything but an intact frame of a known version.
-    public static func decode<M: Message>(_ type: M.Type, from bytes: [UInt8], file: String) throws -> M {
+    public static func decode<M: Message>(_ type: M.Type, from bytes: [UInt8], file: String) throws -> M
+    {
         func fail(_ reason: String) -> ImageError { ImageError(file: file, reason: reason) }
         guard bytes.count >= headerBytes + 8 else {
             throw fail("truncated: \(bytes.count) bytes")

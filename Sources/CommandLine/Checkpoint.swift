@@ -30,7 +30,9 @@ struct Checkpoint: ParsableCommand {
     func run() throws {
         let client = try JobClient(job)
         let request = ControlRequest.with {
-            $0.checkpoint = .with { $0.mode = mode?.rawValue ?? ""; $0.kill = kill }
+            $0.checkpoint = .with {
+                $0.mode = mode?.rawValue ?? ""; $0.kill = kill
+            }
         }
         let started = Clock.monotonic()
         let reply = try client.ask(request) { progress in
@@ -51,9 +53,11 @@ enum ProgressLine {
     static func text(_ progress: ControlProgress, since start: Int64) -> String {
         guard progress.totalBytes > 0, progress.doneBytes > 0 else { return progress.phase }
         let elapsed = UInt64(max(1, Clock.monotonic() - start))
-        let rest = progress.totalBytes > progress.doneBytes ? progress.totalBytes - progress.doneBytes : 0
+        let rest =
+            progress.totalBytes > progress.doneBytes ? progress.totalBytes - progress.doneBytes : 0
         let left = Double(rest) / Double(progress.doneBytes) * Double(elapsed)
-        return "\(progress.phase)  \(Terminal.bytes(progress.doneBytes)) of \(Terminal.bytes(progress.totalBytes))"
+        return
+            "\(progress.phase)  \(Terminal.bytes(progress.doneBytes)) of \(Terminal.bytes(progress.totalBytes))"
             + "  \(Terminal.rate(progress.doneBytes, elapsed))  \(Terminal.duration(UInt64(left))) left"
     }
 }
@@ -111,11 +115,13 @@ struct JobClient {
         let runtime = RuntimeFolder.locate(Shared.environment)
         record = JobRecord.read(job, in: runtime)
         do { channel = try ControlChannel.connect(runtime.socket(job)) } catch {
-            throw CommandFailure(code: CommandFailure.unreachable, text: Self.explain(job, record, runtime))
+            throw CommandFailure(
+                code: CommandFailure.unreachable, text: Self.explain(job, record, runtime))
         }
     }
 
-    private static func explain(_ job: String, _ record: JobRecord?, _ runtime: RuntimeFolder) -> String {
+    private static func explain(_ job: String, _ record: JobRecord?, _ runtime: RuntimeFolder) -> String
+    {
         guard let record else {
             let known = runtime.jobs()
             return "no running job named \(job) (in \(runtime.path))"
@@ -123,7 +129,9 @@ struct JobClient {
         }
         let strays = record.strays().count
         return "the coordinator of \(job) (process \(record.coordinatorPid)) has gone"
-            + (strays > 0 ? "; \(strays) processes of the job run on without it. End them with: fermata kill \(job)" : "")
+            + (strays > 0
+                ? "; \(strays) processes of the job run on without it. End them with: fermata kill \(job)"
+                : "")
     }
 
     /// Sends a request; the final reply. Errors of the coordinator's become `CommandFailure`.
@@ -144,6 +152,8 @@ struct JobClient {
         }
         throw CommandFailure(
             code: CommandFailure.unreachable,
-            text: "the coordinator ended before it answered; the last committed checkpoint stands (fermata list)")
+            text:
+                "the coordinator ended before it answered; the last committed checkpoint stands (fermata list)"
+        )
     }
 }

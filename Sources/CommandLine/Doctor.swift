@@ -42,19 +42,26 @@ struct Finding: Encodable {
 struct Examination {
     var findings: [Finding] {
         [
-            finding("run as root (ptrace of any process, namespaces, clone3 set_tid)", geteuid() == 0,
-                    "not root: start it as root, or in a user namespace where you are"),
+            finding(
+                "run as root (ptrace of any process, namespaces, clone3 set_tid)", geteuid() == 0,
+                "not root: start it as root, or in a user namespace where you are"),
             finding("x86-64 with XSAVE", fermata_xcr0() != 0, "no XSAVE state"),
             path("pid namespaces", "/proc/self/ns/pid", needed: true),
             path("IPC namespaces", "/proc/self/ns/ipc", needed: true),
             path("time namespaces: clocks go on after restart", "/proc/self/ns/time", needed: false),
-            path("ids of System V objects kept (CONFIG_CHECKPOINT_RESTORE)", "/proc/sys/kernel/shm_next_id", needed: false),
+            path(
+                "ids of System V objects kept (CONFIG_CHECKPOINT_RESTORE)",
+                "/proc/sys/kernel/shm_next_id", needed: false),
             finding("PAGEMAP_SCAN (Linux 6.7)", pagemapScan(), "kernel \(release()) is too old"),
-            finding("userfaultfd: memory on demand at restart", userfaultfd(), needed: false,
-                    "not allowed: memory is read before the job goes on (vm.unprivileged_userfaultfd)"),
-            finding("Unix sockets (sock_diag)", (try? SocketDiagnostics.unixSockets()) != nil, "CONFIG_UNIX_DIAG is off"),
-            finding("TCP_REPAIR: connections between processes of the job", tcpRepair(), needed: false,
-                    "needs CAP_NET_ADMIN"),
+            finding(
+                "userfaultfd: memory on demand at restart", userfaultfd(), needed: false,
+                "not allowed: memory is read before the job goes on (vm.unprivileged_userfaultfd)"),
+            finding(
+                "Unix sockets (sock_diag)", (try? SocketDiagnostics.unixSockets()) != nil,
+                "CONFIG_UNIX_DIAG is off"),
+            finding(
+                "TCP_REPAIR: connections between processes of the job", tcpRepair(), needed: false,
+                "needs CAP_NET_ADMIN"),
             finding("vDSO to enter processes through", vdso(), "booted with vdso=0?"),
         ]
     }
@@ -64,7 +71,8 @@ struct Examination {
     }
 
     private func path(_ what: String, _ path: String, needed: Bool) -> Finding {
-        finding(what, access(path, F_OK) == 0, needed: needed, "\(path) does not exist: the kernel lacks it")
+        finding(
+            what, access(path, F_OK) == 0, needed: needed, "\(path) does not exist: the kernel lacks it")
     }
 
     private func release() -> String { (try? ProcFS.text("/proc/sys/kernel/osrelease")) ?? "?" }
@@ -105,7 +113,8 @@ enum LimitsDocument {
         ]
         for limit in Limit.allCases {
             lines.append(
-                "| \(limit.rawValue) | \(limit.title) | \(limit.reason) | \(limit.remedy) | \(limit.isTemporary ? 75 : 77) |")
+                "| \(limit.rawValue) | \(limit.title) | \(limit.reason) | \(limit.remedy) | \(limit.isTemporary ? 75 : 77) |"
+            )
         }
         return lines.joined(separator: "\n")
     }

@@ -50,17 +50,25 @@ extension Image {
             let inventory = try reference.inventory(reader)
             if json.json {
                 Terminal.print(
-                    "{\"manifest\": \(try reader.manifest.jsonString()), \"inventory\": \(try inventory.jsonString())}")
+                    "{\"manifest\": \(try reader.manifest.jsonString()), \"inventory\": \(try inventory.jsonString())}"
+                )
                 return
             }
             let m = reader.manifest
             Terminal.print("\(m.job)@\(m.epoch)  \(m.command.joined(separator: " "))")
-            Terminal.print("  made by Fermata \(m.toolVersion), mode \(m.mode), on \(inventory.host.hostname) (Linux \(inventory.host.kernelRelease), \(inventory.host.cpuModel))")
-            Terminal.print("  stall \(Terminal.duration(m.timings.stallNs)), durable \(Terminal.duration(m.timings.durableNs)), \(Terminal.bytes(m.files.reduce(0) { $0 + $1.sizeBytes })) in \(m.files.count) files")
-            var rows = [["  PID", "PARENT", "GROUP", "SESSION", "THREADS", "FILES", "MEMORY", "COMMAND"]]
+            Terminal.print(
+                "  made by Fermata \(m.toolVersion), mode \(m.mode), on \(inventory.host.hostname) (Linux \(inventory.host.kernelRelease), \(inventory.host.cpuModel))"
+            )
+            Terminal.print(
+                "  stall \(Terminal.duration(m.timings.stallNs)), durable \(Terminal.duration(m.timings.durableNs)), \(Terminal.bytes(m.files.reduce(0) { $0 + $1.sizeBytes })) in \(m.files.count) files"
+            )
+            var rows = [
+                ["  PID", "PARENT", "GROUP", "SESSION", "THREADS", "FILES", "MEMORY", "COMMAND"]
+            ]
             for p in inventory.processes {
                 let stored = p.memory.mappings.reduce(UInt64(0)) { total, m in
-                    total + stride(from: 1, to: m.extents.count, by: 3).reduce(0) { $0 + m.extents[$1] } * 4096
+                    total + stride(from: 1, to: m.extents.count, by: 3).reduce(0) { $0 + m.extents[$1] }
+                        * 4096
                 }
                 rows.append([
                     "  \(p.pid)", "\(p.parentPid)", "\(p.group)", "\(p.session)", "\(p.threads.count)",
@@ -73,9 +81,13 @@ extension Image {
         }
 
         private func showFiles(_ inventory: ImageInventory) {
-            Terminal.print("  \(inventory.openFiles.count) open files, \(inventory.sharedMemory.count) shared memory objects, \(inventory.savedFiles.count) saved files, \(inventory.backingFiles.count) mapped files")
+            Terminal.print(
+                "  \(inventory.openFiles.count) open files, \(inventory.sharedMemory.count) shared memory objects, \(inventory.savedFiles.count) saved files, \(inventory.backingFiles.count) mapped files"
+            )
             for file in inventory.savedFiles {
-                Terminal.print("    saved \(file.path)\(file.deleted ? " (deleted)" : "") \(Terminal.bytes(file.sizeBytes))\(file.sizeOnly ? ", size only" : "")")
+                Terminal.print(
+                    "    saved \(file.path)\(file.deleted ? " (deleted)" : "") \(Terminal.bytes(file.sizeBytes))\(file.sizeOnly ? ", size only" : "")"
+                )
             }
         }
     }
@@ -101,15 +113,20 @@ extension Image {
             let start = Clock.monotonic()
             let problems = reader.verify { n in
                 done += n
-                Terminal.progress("verify  \(Terminal.bytes(done)) of \(Terminal.bytes(total))  \(Terminal.rate(done, UInt64(Clock.monotonic() - start)))")
+                Terminal.progress(
+                    "verify  \(Terminal.bytes(done)) of \(Terminal.bytes(total))  \(Terminal.rate(done, UInt64(Clock.monotonic() - start)))"
+                )
             }
             Terminal.clearProgress()
             if json.json {
-                try printJSON(Report(
-                    intact: problems.isEmpty, bytes: total,
-                    problems: problems.map { .init(file: $0.file, reason: $0.reason) }))
+                try printJSON(
+                    Report(
+                        intact: problems.isEmpty, bytes: total,
+                        problems: problems.map { .init(file: $0.file, reason: $0.reason) }))
             } else if problems.isEmpty {
-                Terminal.print("\(reader.manifest.job)@\(reader.manifest.epoch): intact, \(Terminal.bytes(total)) in \(reader.manifest.files.count) files")
+                Terminal.print(
+                    "\(reader.manifest.job)@\(reader.manifest.epoch): intact, \(Terminal.bytes(total)) in \(reader.manifest.files.count) files"
+                )
             }
             guard !problems.isEmpty else { return }
             if !json.json { for problem in problems { Terminal.error(problem.description) } }
@@ -132,11 +149,15 @@ extension Image {
         func run() throws {
             let reader = try reference.open()
             let inventory = try reference.inventory(reader)
-            let wanted = pid ?? (inventory.rootPid != 0 ? inventory.rootPid : inventory.processes.first?.pid ?? 0)
-            guard let process = inventory.processes.first(where: { $0.pid == wanted && !$0.zombie }) else {
+            let wanted =
+                pid ?? (inventory.rootPid != 0 ? inventory.rootPid : inventory.processes.first?.pid ?? 0)
+            guard let process = inventory.processes.first(where: { $0.pid == wanted && !$0.zombie })
+            else {
                 throw CommandFailure(
                     code: CommandFailure.usage,
-                    text: "no process \(wanted) in this checkpoint; there are \(inventory.processes.map { String($0.pid) }.joined(separator: ", "))")
+                    text:
+                        "no process \(wanted) in this checkpoint; there are \(inventory.processes.map { String($0.pid) }.joined(separator: ", "))"
+                )
             }
             let path = output ?? "core.\(wanted)"
             do {

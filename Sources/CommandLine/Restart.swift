@@ -83,7 +83,9 @@ struct Restart: ParsableCommand {
 
     private static func failure(_ error: any Error) -> CommandFailure {
         if let known = error as? CommandFailure { return known }
-        if let error = error as? RestoreError { return CommandFailure(code: 73, text: error.description) }
+        if let error = error as? RestoreError {
+            return CommandFailure(code: 73, text: error.description)
+        }
         let (code, text) = classify(error)
         return CommandFailure(code: code, text: "restart failed, nothing of it is left: \(text)")
     }
@@ -91,7 +93,7 @@ struct Restart: ParsableCommand {
     private func relay(_ job: RestoredJob) throws -> TerminalRelay? {
         guard let master = job.terminal else { return nil }
         var index: UInt32 = 0
-        try master.control(0x8004_5430, &index) // TIOCGPTN
+        try master.control(0x8004_5430, &index)  // TIOCGPTN
         let relay = try TerminalRelay(
             master: master, index: index, slavePath: "/proc/\(job.podPid)/root/dev/pts/\(index)")
         relay.copyWindowSize()

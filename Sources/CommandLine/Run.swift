@@ -24,10 +24,16 @@ struct Run: ParsableCommand {
     @Option(help: "Make a checkpoint every SECONDS; 0: only when asked. [FERMATA_INTERVAL]")
     var interval: Double?
 
-    @Option(help: "How checkpoints are taken unless they say otherwise: fork (the job goes on while memory is written) or stop.")
+    @Option(
+        help:
+            "How checkpoints are taken unless they say otherwise: fork (the job goes on while memory is written) or stop."
+    )
     var mode: CaptureOptions.Mode = .fork
 
-    @Option(help: "Files the job has open for writing: copy them with the image, keep their size only (truncate), or leave them alone (none).")
+    @Option(
+        help:
+            "Files the job has open for writing: copy them with the image, keep their size only (truncate), or leave them alone (none)."
+    )
     var files: CaptureOptions.FilePolicy = .copy
 
     @Option(help: "Committed checkpoints to keep; 0: all.")
@@ -77,7 +83,9 @@ enum JobName {
             guard isValid(wanted) else {
                 throw CommandFailure(
                     code: CommandFailure.usage,
-                    text: "\(wanted) is no job name: use letters, digits, '.', '_' and '-', not starting with '.'")
+                    text:
+                        "\(wanted) is no job name: use letters, digits, '.', '_' and '-', not starting with '.'"
+                )
             }
             return wanted
         }
@@ -99,6 +107,8 @@ enum JobName {
         guard let record = JobRecord.read(name, in: runtime), record.isAlive else { return }
         throw CommandFailure(
             code: CommandFailure.cannotCreate,
-            text: "a job named \(name) is running (process \(record.coordinatorPid)); choose another name with --job, or end it: fermata kill \(name)")
+            text:
+                "a job named \(name) is running (process \(record.coordinatorPid)); choose another name with --job, or end it: fermata kill \(name)"
+        )
     }
 }

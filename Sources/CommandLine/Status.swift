@@ -49,7 +49,9 @@ struct Status: ParsableCommand {
             }
         }
         if json.json { return try printJSON(Report(jobs: jobs)) }
-        if jobs.isEmpty { return Terminal.print("No running jobs. Start one with: fermata run -- COMMAND…") }
+        if jobs.isEmpty {
+            return Terminal.print("No running jobs. Start one with: fermata run -- COMMAND…")
+        }
         for job in jobs { show(job) }
     }
 
@@ -82,18 +84,24 @@ struct Status: ParsableCommand {
         }
         return Job(
             job: record.job, state: processes.isEmpty ? "ended" : "without coordinator",
-            coordinatorPid: record.coordinatorPid, epoch: Store(root: record.store).epochs(record.job).last ?? 0,
+            coordinatorPid: record.coordinatorPid,
+            epoch: Store(root: record.store).epochs(record.job).last ?? 0,
             command: record.command.joined(separator: " "), store: record.store, residentBytes: 0,
             totalBytes: 0, processes: processes)
     }
 
     private func show(_ job: Job) {
-        Terminal.print("\(job.job)  \(job.state)  last checkpoint: \(job.epoch == 0 ? "none" : "\(job.job)@\(job.epoch)")")
+        Terminal.print(
+            "\(job.job)  \(job.state)  last checkpoint: \(job.epoch == 0 ? "none" : "\(job.job)@\(job.epoch)")"
+        )
         Terminal.print("  \(job.command)")
         if job.residentBytes < job.totalBytes {
-            Terminal.print("  memory arriving: \(Terminal.bytes(job.residentBytes)) of \(Terminal.bytes(job.totalBytes))")
+            Terminal.print(
+                "  memory arriving: \(Terminal.bytes(job.residentBytes)) of \(Terminal.bytes(job.totalBytes))"
+            )
         }
-        let rows = [["  PID", "HOST PID", "STATE", "RESIDENT", "COMMAND"]]
+        let rows =
+            [["  PID", "HOST PID", "STATE", "RESIDENT", "COMMAND"]]
             + job.processes.map {
                 ["  \($0.pid)", "\($0.hostPid)", $0.state, Terminal.bytes($0.residentBytes), $0.command]
             }
@@ -130,10 +138,14 @@ struct List: ParsableCommand {
         }
         if json.json { return try printJSON(Report(checkpoints: entries)) }
         if entries.isEmpty { return Terminal.print("No checkpoints in \(store.root).") }
-        let rows = [["CHECKPOINT", "CREATED", "SIZE", "MODE", "PROCESSES", "COMMAND"]]
+        let rows =
+            [["CHECKPOINT", "CREATED", "SIZE", "MODE", "PROCESSES", "COMMAND"]]
             + entries.map {
-                ["\($0.job)@\($0.epoch)", $0.created, Terminal.bytes($0.bytes), $0.mode, "\($0.processes)",
-                 $0.problem ?? $0.command]
+                [
+                    "\($0.job)@\($0.epoch)", $0.created, Terminal.bytes($0.bytes), $0.mode,
+                    "\($0.processes)",
+                    $0.problem ?? $0.command,
+                ]
             }
         Terminal.print(Terminal.table(rows))
     }

@@ -81,7 +81,9 @@ enum Terminal {
             var line = ""
             for (c, cell) in row.enumerated() {
                 line += cell
-                if c < row.count - 1 { line += String(repeating: " ", count: widths[c] - cell.count + 2) }
+                if c < row.count - 1 {
+                    line += String(repeating: " ", count: widths[c] - cell.count + 2)
+                }
             }
             return line
         }.joined(separator: "\n")

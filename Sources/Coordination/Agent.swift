@@ -91,14 +91,18 @@ public struct Agent: Sendable {
         case .parentLost: return giveUp(keeping: current?.isPromised == true)
         case .childLost(let child):
             guard let state = current else { return [] }
-            return [.report(.failed(
-                state.phase, state.epoch,
-                failure(state.phase, "node \(child) is unreachable", 69)))]
+            return [
+                .report(
+                    .failed(
+                        state.phase, state.epoch,
+                        failure(state.phase, "node \(child) is unreachable", 69)))
+            ]
         case .frozenTooLong(let epoch):
             guard let state = current, state.epoch == epoch, state.holdsJob else { return [] }
             // Above, they may still be waiting for this node.
-            let report = Directive.report(.failed(
-                state.phase, epoch, failure(state.phase, "the job stood still for too long", 75)))
+            let report = Directive.report(
+                .failed(
+                    state.phase, epoch, failure(state.phase, "the job stood still for too long", 75)))
             return giveUp(keeping: state.isPromised) + [report]
         }
     }
@@ -118,8 +122,12 @@ public struct Agent: Sendable {
         } else {
             // Anything but the beginning of a new epoch is for one that has ended here.
             guard phase == .prepare, epoch > lastEnded else {
-                return [.report(.failed(
-                    phase, epoch, failure(phase, "this node has already given checkpoint \(epoch) up", 75)))]
+                return [
+                    .report(
+                        .failed(
+                            phase, epoch,
+                            failure(phase, "this node has already given checkpoint \(epoch) up", 75)))
+                ]
             }
             var undo: [Directive] = []
             if let old = current { undo = abort(old.epoch) }

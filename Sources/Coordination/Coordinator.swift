@@ -69,10 +69,14 @@ public struct Coordinator: Sendable {
             guard let attempt = current else { return [] }
             return fail(attempt.epoch, failure(attempt, "the connection to the agents is gone", 69))
         case .deadline(let epoch, let phase):
-            guard let attempt = current, attempt.epoch == epoch, attempt.phase == phase else { return [] }
+            guard let attempt = current, attempt.epoch == epoch, attempt.phase == phase else {
+                return []
+            }
             return fail(epoch, failure(attempt, "phase \(phase.rawValue) took too long", 75))
         case .manifestWritten(let epoch):
-            guard var attempt = current, attempt.epoch == epoch, attempt.phase == .commit else { return [] }
+            guard var attempt = current, attempt.epoch == epoch, attempt.phase == .commit else {
+                return []
+            }
             attempt.isCommitted = true
             current = attempt
             if let failure = attempt.failedMeanwhile { return fail(epoch, failure) }

@@ -46,7 +46,8 @@ public struct Plan: Equatable, Sendable {
     public var phases: [Phase] {
         let start: [Phase] = [.prepare, .quiesce, .drain, .freeze, .capture]
         if kill { return start + [.persist, .commit, .kill] }
-        return start + (resumeBeforePersist ? [.resume, .persist, .commit] : [.persist, .resume, .commit])
+        return start
+            + (resumeBeforePersist ? [.resume, .persist, .commit] : [.persist, .resume, .commit])
     }
 
     public func next(after phase: Phase) -> Phase? {

@@ -14,7 +14,9 @@ public struct RuntimeFolder: Sendable {
     /// FERMATA_RUNTIME_DIR, else $XDG_RUNTIME_DIR/fermata, else /tmp/fermata-<uid>.
     public static func locate(_ environment: (String) -> String?) -> RuntimeFolder {
         if let value = environment("FERMATA_RUNTIME_DIR"), !value.isEmpty { return .init(path: value) }
-        if let value = environment("XDG_RUNTIME_DIR"), !value.isEmpty { return .init(path: value + "/fermata") }
+        if let value = environment("XDG_RUNTIME_DIR"), !value.isEmpty {
+            return .init(path: value + "/fermata")
+        }
         return .init(path: "/tmp/fermata-\(getuid())")
     }
 
@@ -23,7 +25,9 @@ public struct RuntimeFolder: Sendable {
 
     /// Jobs that have a record here, also those whose coordinator has gone.
     public func jobs() -> [String] {
-        ((try? ProcFS.names(in: path)) ?? []).filter { $0.hasSuffix(".job") }.map { String($0.dropLast(4)) }
+        ((try? ProcFS.names(in: path)) ?? []).filter { $0.hasSuffix(".job") }.map {
+            String($0.dropLast(4))
+        }
     }
 
     /// Creates the folder; refuses one that somebody else could have put there.
@@ -36,7 +40,8 @@ public struct RuntimeFolder: Sendable {
         var status = stat()
         guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid()
         else {
-            throw SystemError(code: EPERM, operation: "use \(path) for control sockets: not a folder of your own")
+            throw SystemError(
+                code: EPERM, operation: "use \(path) for control sockets: not a folder of your own")
         }
     }
 }
@@ -86,7 +91,9 @@ public struct ControlChannel: Sendable {
         address.sun_family = sa_family_t(AF_UNIX)
         let bytes = Array(path.utf8)
         guard bytes.count < 108 else {
-            throw SystemError(code: ENAMETOOLONG, operation: "use \(path): longer than 107 bytes; set FERMATA_RUNTIME_DIR")
+            throw SystemError(
+                code: ENAMETOOLONG,
+                operation: "use \(path): longer than 107 bytes; set FERMATA_RUNTIME_DIR")
         }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
         return address
@@ -134,7 +141,9 @@ public struct ControlChannel: Sendable {
 
     /// True when the other end is the same user or root.
     public func isTrusted() -> Bool {
-        guard let raw = descriptor.optionBytes(SOL_SOCKET, 17, capacity: 12), raw.count == 12 else { return false }
+        guard let raw = descriptor.optionBytes(SOL_SOCKET, 17, capacity: 12), raw.count == 12 else {
+            return false
+        }
         let uid = value(UInt32.self, from: raw, at: 4)
         return uid == geteuid() || uid == 0
     }

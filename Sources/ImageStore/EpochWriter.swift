@@ -30,12 +30,13 @@ public final class EpochWriter: @unchecked Sendable {
 
     /// A finished block file takes its place in the manifest.
     public func add(_ file: ImageBlockFile, node: UInt32 = 0) {
-        files.append(.with {
-            $0.path = Format.nodeFolder(node) + "/" + file.name
-            $0.sizeBytes = file.sizeBytes
-            $0.checksum = checksum(Array(file.checksums))
-            $0.blocks = true
-        })
+        files.append(
+            .with {
+                $0.path = Format.nodeFolder(node) + "/" + file.name
+                $0.sizeBytes = file.sizeBytes
+                $0.checksum = checksum(Array(file.checksums))
+                $0.blocks = true
+            })
     }
 
     /// Writes a metadata file durably.
@@ -43,11 +44,12 @@ public final class EpochWriter: @unchecked Sendable {
         let bytes = try Frame.encode(message)
         let path = Format.nodeFolder(node) + "/" + name
         try writeDurably(bytes, to: folder + "/" + path)
-        files.append(.with {
-            $0.path = path
-            $0.sizeBytes = UInt64(bytes.count)
-            $0.checksum = checksum(bytes)
-        })
+        files.append(
+            .with {
+                $0.path = path
+                $0.sizeBytes = UInt64(bytes.count)
+                $0.checksum = checksum(bytes)
+            })
     }
 
     /// Makes the epoch exist: everything is synced, then the manifest is renamed into place and
@@ -124,7 +126,8 @@ public final class BlockFileWriter: @unchecked Sendable {
         for run in runs {
             do throws(SystemError) {
                 try file.write(
-                    UnsafeRawBufferPointer(rebasing: bytes[run]), at: Int64(offset) + Int64(run.lowerBound))
+                    UnsafeRawBufferPointer(rebasing: bytes[run]),
+                    at: Int64(offset) + Int64(run.lowerBound))
             } catch {
                 throw SystemError(code: error.code, operation: "write \(path)")
             }

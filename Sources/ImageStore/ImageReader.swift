@@ -24,7 +24,8 @@ public struct ImageReader: Sendable {
         }
         let content = try Self.bytes(path)
         guard UInt64(content.count) == entry.sizeBytes, checksum(content) == entry.checksum else {
-            throw ImageError(file: path, reason: "checksum mismatch: the file is damaged or not of this epoch")
+            throw ImageError(
+                file: path, reason: "checksum mismatch: the file is damaged or not of this epoch")
         }
         return try Frame.decode(ImageInventory.self, from: content, file: path)
     }
@@ -123,7 +124,9 @@ public final class BlockFileReader: Sendable {
             guard checksum(part) == checksums[block] else {
                 throw ImageError(
                     file: path,
-                    reason: "checksum mismatch in block \(block) (byte \(Int(offset) + position)): the file is damaged")
+                    reason:
+                        "checksum mismatch in block \(block) (byte \(Int(offset) + position)): the file is damaged"
+                )
             }
             position = end
         }

@@ -63,7 +63,13 @@ public struct Store: Sendable {
             return (job, epoch)
         }
         guard let last = known.last else {
-            throw ImageError(file: folder(job), reason: "has no committed checkpoint")
+            let attempts = ((try? ProcFS.numbers(in: folder(job))) ?? []).map {
+                "\(folder(job, UInt64($0)))/\(Format.manifestName)"
+            }
+            throw ImageError(
+                file: folder(job),
+                reason: "has no committed checkpoint"
+                    + (attempts.isEmpty ? "" : "; there is no " + attempts.joined(separator: ", no ")))
         }
         return (job, last)
     }

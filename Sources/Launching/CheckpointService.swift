@@ -28,8 +28,10 @@ final class CheckpointService: @unchecked Sendable {
     ) throws {
         self.configuration = configuration
         self.source = source
-        wake = Descriptor(owning: Int32(try Kernel.call(
-            .eventfd2, 0, Int(O_NONBLOCK | O_CLOEXEC), what: "eventfd")))
+        wake = Descriptor(
+            owning: Int32(
+                try Kernel.call(
+                    .eventfd2, 0, Int(O_NONBLOCK | O_CLOEXEC), what: "eventfd")))
         record = JobRecord(
             job: configuration.job, coordinatorPid: getpid(),
             coordinatorStart: try ProcessStatistics(pid: getpid()).startTicks,
@@ -71,7 +73,9 @@ final class CheckpointService: @unchecked Sendable {
     // MARK: requests
 
     func serve(_ channel: ControlChannel) {
-        guard channel.isTrusted(), let request = try? channel.receive(ControlRequest.self) else { return }
+        guard channel.isTrusted(), let request = try? channel.receive(ControlRequest.self) else {
+            return
+        }
         var reply = ControlReply()
         switch request.kind {
         case .checkpoint(let wanted)?: reply = checkpoint(wanted, channel)
@@ -79,7 +83,10 @@ final class CheckpointService: @unchecked Sendable {
         case .kill(let wanted)?:
             kill(wanted.signal == 0 ? SIGKILL : wanted.signal)
             reply.status = status()
-        case nil: reply.error = .with { $0.code = 64; $0.text = "unknown request" }
+        case nil:
+            reply.error = .with {
+                $0.code = 64; $0.text = "unknown request"
+            }
         }
         try? channel.send(reply)
     }
@@ -90,7 +97,11 @@ final class CheckpointService: @unchecked Sendable {
         var options = configuration.options
         if !wanted.mode.isEmpty {
             guard let mode = CaptureOptions.Mode(rawValue: wanted.mode) else {
-                return .with { $0.error = .with { $0.code = 64; $0.text = "no mode \(wanted.mode)" } }
+                return .with {
+                    $0.error = .with {
+                        $0.code = 64; $0.text = "no mode \(wanted.mode)"
+                    }
+                }
             }
             options.mode = mode
         }
@@ -100,12 +111,14 @@ final class CheckpointService: @unchecked Sendable {
         }
         guard free else {
             return .with {
-                $0.error = .with { $0.code = 75; $0.text = "another checkpoint of this job is being written" }
+                $0.error = .with {
+                    $0.code = 75; $0.text = "another checkpoint of this job is being written"
+                }
             }
         }
         defer {
             isBusy.withLock { $0 = false }
-            var one: UInt64 = 1 // what ended while it was traced can be reaped now
+            var one: UInt64 = 1  // what ended while it was traced can be reaped now
             _ = write(wake.number, &one, 8)
         }
         if case .pod(let job) = source, let pager = job.pager, !pager.isFinished { pager.wait() }
@@ -151,7 +164,9 @@ final class CheckpointService: @unchecked Sendable {
                 $0.threads = result.timings.threads
                 $0.mode = options.mode.rawValue
                 $0.stages = result.stages.map { s in
-                    .with { $0.name = s.name; $0.ns = UInt64(s.nanoseconds) }
+                    .with {
+                        $0.name = s.name; $0.ns = UInt64(s.nanoseconds)
+                    }
                 }
             }
         }

@@ -31,9 +31,10 @@ public struct JobRecord: Codable, Sendable {
         unlink(folder.socket(job))
     }
 
-    /// The coordinator lives: same pid, same start time.
+    /// The coordinator lives: same pid, same start time, and not a zombie.
     public var isAlive: Bool {
-        (try? ProcessStatistics(pid: coordinatorPid))?.startTicks == coordinatorStart
+        guard let process = try? ProcessStatistics(pid: coordinatorPid) else { return false }
+        return process.startTicks == coordinatorStart && process.state != UInt8(ascii: "Z")
     }
 
     /// Processes that carry the job's name in their environment; all that can be found of a job
@@ -41,7 +42,9 @@ public struct JobRecord: Codable, Sendable {
     public func strays() -> [pid_t] {
         let mark = Array("FERMATA_JOB=\(job)".utf8)
         return ((try? ProcFS.numbers(in: "/proc")) ?? []).filter { pid in
-            guard pid != getpid(), let environment = try? ProcFS.read("/proc/\(pid)/environ") else { return false }
+            guard pid != getpid(), let environment = try? ProcFS.read("/proc/\(pid)/environ") else {
+                return false
+            }
             return environment.split(separator: 0).contains { Array($0) == mark }
         }
     }

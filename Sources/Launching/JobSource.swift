@@ -19,7 +19,8 @@ public enum JobSource {
 
     func view(_ own: OwnProcesses) -> JobView {
         switch self {
-        case .native: JobView(
+        case .native:
+            JobView(
                 reaper: getpid(), isPod: false, startedSeconds: Clock.realtime() / 1_000_000_000,
                 excluded: { own.all })
         case .pod(let job): JobView(reaper: job.podPid, isPod: true, excluded: { own.all })

@@ -101,7 +101,8 @@ public final class Supervisor {
         terminal?.stop()
         service.record.remove(from: configuration.runtime)
         let status = rootStatus!
-        return fermata_wifexited(status) != 0 ? fermata_wexitstatus(status) : 128 + fermata_wtermsig(status)
+        return fermata_wifexited(status) != 0
+            ? fermata_wexitstatus(status) : 128 + fermata_wtermsig(status)
     }
 
     private func turn() {
@@ -121,7 +122,7 @@ public final class Supervisor {
         if watched[2].revents != 0 { takeEnds() }
         if own > 3, watched[3].revents != 0 { takeReports() }
         terminal?.handle(Array(watched[own...]))
-        if watched.allSatisfy({ $0.revents == 0 }) { reap() } // a second without news
+        if watched.allSatisfy({ $0.revents == 0 }) { reap() }  // a second without news
         if Clock.monotonic() >= nextCheckpoint { automaticCheckpoint() }
         connections.removeAll { $0.isFinished }
     }
@@ -193,7 +194,9 @@ public final class Supervisor {
         while recv(job.channel.number, &report, MemoryLayout<fermata_pod_report>.size, 0x40)
             == MemoryLayout<fermata_pod_report>.size
         {
-            if report.kind == Int32(FERMATA_POD_EXITED), report.pid == job.rootPid { rootStatus = report.status }
+            if report.kind == Int32(FERMATA_POD_EXITED), report.pid == job.rootPid {
+                rootStatus = report.status
+            }
         }
     }
 

@@ -20,7 +20,9 @@ public final class TerminalRelay {
     private var toJob: [UInt8] = []
 
     /// `slavePath`: where this program can open the slave.
-    public init(master: Descriptor, index: UInt32, slavePath: String, input: Int32 = 0, output: Int32 = 1) throws {
+    public init(
+        master: Descriptor, index: UInt32, slavePath: String, input: Int32 = 0, output: Int32 = 1
+    ) throws {
         self.master = master
         self.index = index
         self.input = input
@@ -38,9 +40,9 @@ public final class TerminalRelay {
         // pts(4): on devpts no grantpt(3) is needed.
         let master = try Descriptor.open("/dev/ptmx", O_RDWR | O_NOCTTY)
         var unlocked: Int32 = 0
-        try master.control(0x4004_5431, &unlocked) // TIOCSPTLCK
+        try master.control(0x4004_5431, &unlocked)  // TIOCSPTLCK
         var index: UInt32 = 0
-        try master.control(0x8004_5430, &index) // TIOCGPTN
+        try master.control(0x8004_5430, &index)  // TIOCGPTN
         let relay = try TerminalRelay(master: master, index: index, slavePath: "/dev/pts/\(index)")
         relay.copyAttributes()
         return relay
@@ -50,7 +52,9 @@ public final class TerminalRelay {
 
     private func copyAttributes() {
         var attributes = termios()
-        if let outer = [input, output, 2].first(where: { isatty($0) == 1 }), tcgetattr(outer, &attributes) == 0 {
+        if let outer = [input, output, 2].first(where: { isatty($0) == 1 }),
+            tcgetattr(outer, &attributes) == 0
+        {
             tcsetattr(slave.number, TCSANOW, &attributes)
         }
         copyWindowSize()
@@ -67,7 +71,9 @@ public final class TerminalRelay {
 
     /// Keys go to the job unchanged from here on, if this program is in the foreground.
     public func start() {
-        guard inputIsTerminal, tcgetattr(input, &saved) == 0, tcgetpgrp(input) == getpgrp() else { return }
+        guard inputIsTerminal, tcgetattr(input, &saved) == 0, tcgetpgrp(input) == getpgrp() else {
+            return
+        }
         var raw = saved
         cfmakeraw(&raw)
         isRaw = tcsetattr(input, TCSANOW, &raw) == 0
@@ -115,7 +121,9 @@ public final class TerminalRelay {
             if errno == EAGAIN {
                 var p = pollfd(fd: output, events: Int16(POLLOUT), revents: 0)
                 poll(&p, 1, 1000)
-            } else if errno != EINTR { return }
+            } else if errno != EINTR {
+                return
+            }
         }
     }
 
@@ -125,7 +133,7 @@ public final class TerminalRelay {
         if n > 0 { toJob += buffer[0..<n] }
         if n == 0 {
             inputEnded = true
-            toJob.append(4) // end of a file that is not a terminal: as typed, control-D
+            toJob.append(4)  // end of a file that is not a terminal: as typed, control-D
         }
         if n < 0 && errno != EINTR && errno != EAGAIN { inputEnded = true }
     }

@@ -102,7 +102,9 @@ public final class Descriptor: @unchecked Sendable {
     /// PIDFD_THREAD, Linux 6.9).
     public static func ofThread(_ tid: pid_t) throws(SystemError) -> Descriptor {
         var fd = Kernel.raw(.pidfdOpen, Int(tid))
-        if fd == -Int(EINVAL) || fd == -Int(ENOENT) { fd = Kernel.raw(.pidfdOpen, Int(tid), Int(O_EXCL)) }
+        if fd == -Int(EINVAL) || fd == -Int(ENOENT) {
+            fd = Kernel.raw(.pidfdOpen, Int(tid), Int(O_EXCL))
+        }
         return Descriptor(owning: Int32(try Kernel.check(fd, "pidfd_open \(tid)")))
     }
 

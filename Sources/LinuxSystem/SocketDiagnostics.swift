@@ -30,7 +30,7 @@ public enum SocketDiagnostics {
         // struct unix_diag_req: family, protocol, pad, states, ino, show, cookie[2]
         var request: [UInt8] = [UInt8(AF_UNIX), 0, 0, 0]
         request += bytes(of: UInt32.max) + bytes(of: UInt32(0))
-        request += bytes(of: UInt32(1 | 2 | 4 | 8 | 16)) // NAME VFS PEER ICONS RQLEN
+        request += bytes(of: UInt32(1 | 2 | 4 | 8 | 16))  // NAME VFS PEER ICONS RQLEN
         request += bytes(of: UInt64.max)
         return try dump(request).map { message in
             var entry = Unix()
@@ -73,14 +73,16 @@ public enum SocketDiagnostics {
         var result: [ClosedTCP] = []
         for family in [UInt8(AF_INET), UInt8(AF_INET6)] {
             // struct inet_diag_req_v2: family, protocol, ext, pad, states, inet_diag_sockid
-            let request: [UInt8] = [family, 6, 0, 0] + bytes(of: states) + [UInt8](repeating: 0, count: 48)
+            let request: [UInt8] =
+                [family, 6, 0, 0] + bytes(of: states) + [UInt8](repeating: 0, count: 48)
             for message in (try? dump(request)) ?? [] where message.count >= 72 {
                 let inode = value(UInt32.self, from: message, at: 68)
-                guard inode == 0 else { continue } // a process still has it
-                result.append(ClosedTCP(
-                    localPort: UInt16(message[4]) << 8 | UInt16(message[5]),
-                    remotePort: UInt16(message[6]) << 8 | UInt16(message[7]), family: family,
-                    id: Array(message[4..<52])))
+                guard inode == 0 else { continue }  // a process still has it
+                result.append(
+                    ClosedTCP(
+                        localPort: UInt16(message[4]) << 8 | UInt16(message[5]),
+                        remotePort: UInt16(message[6]) << 8 | UInt16(message[7]), family: family,
+                        id: Array(message[4..<52])))
             }
         }
         return result
@@ -89,11 +91,11 @@ public enum SocketDiagnostics {
     /// Frees its ports (SOCK_DESTROY). Errors are of no consequence: it was gone already.
     public static func destroy(_ connection: ClosedTCP) {
         let request: [UInt8] = [connection.family, 6, 0, 0] + bytes(of: UInt32.max) + connection.id
-        _ = try? exchange(request, type: 21, flags: 1 | 4) // NLM_F_REQUEST | NLM_F_ACK
+        _ = try? exchange(request, type: 21, flags: 1 | 4)  // NLM_F_REQUEST | NLM_F_ACK
     }
 
     private static func dump(_ request: [UInt8]) throws(SystemError) -> [[UInt8]] {
-        try exchange(request, type: 20, flags: 1 | 0x300) // SOCK_DIAG_BY_FAMILY, REQUEST|DUMP
+        try exchange(request, type: 20, flags: 1 | 0x300)  // SOCK_DIAG_BY_FAMILY, REQUEST|DUMP
     }
 
     /// One request; all answers up to NLMSG_DONE, without their headers.
@@ -116,7 +118,7 @@ public enum SocketDiagnostics {
                 let length = Int(value(UInt32.self, from: buffer, at: offset))
                 guard length >= 16, offset + length <= n else { break }
                 switch value(UInt16.self, from: buffer, at: offset + 4) {
-                case 2: // NLMSG_ERROR: the acknowledgement, or a refusal
+                case 2:  // NLMSG_ERROR: the acknowledgement, or a refusal
                     let error = value(Int32.self, from: buffer, at: offset + 16)
                     if error == 0 { return result }
                     throw SystemError(code: -error, operation: "sock_diag")
@@ -135,9 +137,11 @@ public enum SocketDiagnostics {
         while offset + 4 <= message.count {
             let length = Int(value(UInt16.self, from: message, at: offset))
             guard length >= 4, offset + length <= message.count else { break }
-            result.append((
-                value(UInt16.self, from: message, at: offset + 2),
-                Array(message[(offset + 4)..<(offset + length)])))
+            result.append(
+                (
+                    value(UInt16.self, from: message, at: offset + 2),
+                    Array(message[(offset + 4)..<(offset + length)])
+                ))
             offset += (length + 3) & ~3
         }
         return result

@@ -97,7 +97,7 @@ public final class JobCapture {
         for zombie in freezer.zombies.sorted() {
             guard !processes.contains(where: { $0.pid == zombie }),
                 let image = try? ProcessCapture.zombie(zombie, context)
-            else { continue } // an orphan that the supervisor has reaped meanwhile
+            else { continue }  // an orphan that the supervisor has reaped meanwhile
             captured.append((zombie, image))
         }
         context.inventory.processes = captured.map(\.image)
@@ -127,7 +127,9 @@ public final class JobCapture {
             $0.monotonicNs = Clock.monotonic() + offset("monotonic")
             $0.boottimeNs = Clock.boottime() + offset("boottime")
         }
-        if let vdso = (try? MappingEntry.list(processes.first?.anchor ?? 0))?.first(where: { $0.path == "[vdso]" }),
+        if let vdso = (try? MappingEntry.list(processes.first?.anchor ?? 0))?.first(where: {
+            $0.path == "[vdso]"
+        }),
             let bytes = try? processes[0].memory.read(vdso.start, count: Int(vdso.bytes))
         {
             context.inventory.vdso = Data(bytes)
@@ -136,16 +138,21 @@ public final class JobCapture {
 
     private func cpuModel() -> String {
         let lines = (try? ProcFS.text("/proc/cpuinfo").split(separator: "\n")) ?? []
-        return lines.first { $0.hasPrefix("model name") }.map { String($0.drop { $0 != ":" }.dropFirst(2)) } ?? ""
+        return lines.first { $0.hasPrefix("model name") }.map {
+            String($0.drop { $0 != ":" }.dropFirst(2))
+        } ?? ""
     }
 
     private func hostname() -> String? {
-        try? ProcFS.text("/proc/\(processes.first?.pid ?? getpid())/root/proc/sys/kernel/hostname").trimmed
+        try? ProcFS.text("/proc/\(processes.first?.pid ?? getpid())/root/proc/sys/kernel/hostname")
+            .trimmed
     }
 
     /// What the job's time namespace adds to a clock, in nanoseconds (time_namespaces(7)).
     private func offset(_ clock: String) -> Int64 {
-        guard view.isPod, let text = try? ProcFS.text("/proc/\(view.reaper)/timens_offsets") else { return 0 }
+        guard view.isPod, let text = try? ProcFS.text("/proc/\(view.reaper)/timens_offsets") else {
+            return 0
+        }
         for line in text.split(separator: "\n") {
             let fields = line.split { $0 == " " || $0 == "\t" }
             if fields.count == 3, fields[0] == clock {
@@ -196,11 +203,12 @@ public final class JobCapture {
         var ranges: [Range<UInt64>] = []
         var position: Int = 0
         while position < Int(size) {
-            let data = lseek(source.number, position, 3) // SEEK_DATA
+            let data = lseek(source.number, position, 3)  // SEEK_DATA
             guard data >= 0, data < Int(size) else { break }
-            let hole = lseek(source.number, data, 4) // SEEK_HOLE
+            let hole = lseek(source.number, data, 4)  // SEEK_HOLE
             let start = UInt64(data) / page * page
-            let end = min((UInt64(max(hole, data)) + page - 1) / page * page, (size + page - 1) / page * page)
+            let end = min(
+                (UInt64(max(hole, data)) + page - 1) / page * page, (size + page - 1) / page * page)
             if let last = ranges.last, last.upperBound >= start {
                 ranges[ranges.count - 1] = last.lowerBound..<end
             } else {
@@ -215,14 +223,17 @@ public final class JobCapture {
             for range in ranges {
                 let count = Int(range.count)
                 try bytes.withUnsafeMutableBytes {
-                    try Self.read(source, UnsafeMutableRawBufferPointer(rebasing: $0[done..<(done + count)]), range.lowerBound)
+                    try Self.read(
+                        source, UnsafeMutableRawBufferPointer(rebasing: $0[done..<(done + count)]),
+                        range.lowerBound)
                 }
                 done += count
             }
             held = bytes
         }
-        blockFiles.append(BlockSource(
-            name: name, file: source, held: held, ranges: ranges, size: size, apply: apply))
+        blockFiles.append(
+            BlockSource(
+                name: name, file: source, held: held, ranges: ranges, size: size, apply: apply))
     }
 
     /// Reads up to the end of the file; beyond it stays zero.
@@ -231,7 +242,8 @@ public final class JobCapture {
     ) throws {
         var done = 0
         while done < bytes.count {
-            let n = pread(source.number, bytes.baseAddress! + done, bytes.count - done, Int(offset) + done)
+            let n = pread(
+                source.number, bytes.baseAddress! + done, bytes.count - done, Int(offset) + done)
             if n < 0 && errno == EINTR { continue }
             try Kernel.libc(n, "read a file of the job")
             if n == 0 { break }
@@ -246,26 +258,31 @@ public final class JobCapture {
         try file.reserve(bytes: UInt64(total))
         let buffer = AlignedBuffer(bytes: 1 << 20)
         var extents: [Extent] = []
-        var position = 0 // in the block file
-        var filled = 0   // in the buffer
+        var position = 0  // in the block file
+        var filled = 0  // in the buffer
         func flush() throws {
             guard filled > 0 else { return }
             try file.write(
-                UnsafeRawBufferPointer(buffer.prefix(filled)), at: UInt64(position - filled), runs: [0..<filled])
+                UnsafeRawBufferPointer(buffer.prefix(filled)), at: UInt64(position - filled),
+                runs: [0..<filled])
             filled = 0
         }
         for range in source.ranges {
-            extents.append(Extent(
-                first: range.lowerBound / UInt64(Format.pageBytes),
-                count: range.upperBound / UInt64(Format.pageBytes) - range.lowerBound / UInt64(Format.pageBytes),
-                position: UInt64(position / Format.pageBytes)))
+            extents.append(
+                Extent(
+                    first: range.lowerBound / UInt64(Format.pageBytes),
+                    count: range.upperBound / UInt64(Format.pageBytes) - range.lowerBound
+                        / UInt64(Format.pageBytes),
+                    position: UInt64(position / Format.pageBytes)))
             var at = range.lowerBound
             while at < range.upperBound {
                 let n = min(buffer.count - filled, Int(range.upperBound - at))
-                let target = UnsafeMutableRawBufferPointer(rebasing: buffer.prefix(buffer.count)[filled..<(filled + n)])
+                let target = UnsafeMutableRawBufferPointer(
+                    rebasing: buffer.prefix(buffer.count)[filled..<(filled + n)])
                 if let held = source.held {
                     held.withUnsafeBytes {
-                        target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[position..<(position + n)]))
+                        target.copyMemory(
+                            from: UnsafeRawBufferPointer(rebasing: $0[position..<(position + n)]))
                     }
                 } else {
                     try Self.read(source.file, target, at)
@@ -317,7 +334,9 @@ public final class JobCapture {
             guard !own.isEmpty else { continue }
             if present, try !PageCopier.privateRuns(other, entry.start, entry.end).isEmpty { continue }
             ranges[entry.start] = own
-            for run in own { pages[run.lowerBound] = try process.memory.read(run.lowerBound, count: Int(run.count)) }
+            for run in own {
+                pages[run.lowerBound] = try process.memory.read(run.lowerBound, count: Int(run.count))
+            }
         }
         held[process.pid] = (ranges, HeldPages(pages))
     }
@@ -363,7 +382,8 @@ public final class JobCapture {
         defer { dropSnapshots() }
         let resident = context.inventory.processes.indices.reduce(UInt64(0)) { total, i in
             let pid = context.outer(pid_t(context.inventory.processes[i].pid)) ?? 0
-            return total + ((try? ProcessStatus("/proc/\(snapshots[pid]?.tid ?? pid)"))?.residentKiB ?? 0) * 1024
+            return total
+                + ((try? ProcessStatus("/proc/\(snapshots[pid]?.tid ?? pid)"))?.residentKiB ?? 0) * 1024
         }
         progressCounter.start(total: resident)
         for (i, process) in context.inventory.processes.enumerated() where !process.zombie {

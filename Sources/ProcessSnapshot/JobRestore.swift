@@ -55,7 +55,8 @@ public final class JobRestore {
         let missing = host.xcr0 & ~fermata_xcr0()
         guard missing == 0 else {
             throw RestoreError(
-                "this CPU lacks register state the job may use (XCR0 components 0x\(String(missing, radix: 16))); it ran on \(host.cpuModel)")
+                "this CPU lacks register state the job may use (XCR0 components 0x\(String(missing, radix: 16))); it ran on \(host.cpuModel)"
+            )
         }
         for file in context.inventory.backingFiles { try verify(file) }
         mark("check")
@@ -113,7 +114,7 @@ public final class JobRestore {
         guard context.podPid > 0 else { return }
         _ = Kernel.raw(.kill, Int(context.podPid), Int(SIGKILL))
         var status: Int32 = 0
-        let anyOfThisThread = Int32(bitPattern: 0x4000_0000 | 0x2000_0000) // __WALL | __WNOTHREAD
+        let anyOfThisThread = Int32(bitPattern: 0x4000_0000 | 0x2000_0000)  // __WALL | __WNOTHREAD
         while waitpid(-1, &status, anyOfThisThread) > 0 || errno == EINTR {}
     }
 
@@ -126,27 +127,29 @@ public final class JobRestore {
         channel = mine
         transfer = DescriptorTransfer(socket: send)
         try enterTimeNamespace()
-        let flags: UInt64 = 0x2000_0000 | 0x0002_0000 | 0x0400_0000 | 0x0800_0000 // PID NS UTS IPC
+        let flags: UInt64 = 0x2000_0000 | 0x0002_0000 | 0x0400_0000 | 0x0800_0000  // PID NS UTS IPC
         context.podPid = fermata_spawn_pod_init(
             flags, high.0.number, high.1.number, context.inventory.host.hostname)
         try Kernel.check(Int(context.podPid), "create the pod's namespaces")
         var report = fermata_pod_report()
         let n = recv(mine.number, &report, MemoryLayout<fermata_pod_report>.size, 0)
         guard n == MemoryLayout<fermata_pod_report>.size, report.kind == Int32(FERMATA_POD_READY) else {
-            throw SystemError(code: report.status, operation: "set up the pod (/proc, /dev/pts, host name)")
+            throw SystemError(
+                code: report.status, operation: "set up the pod (/proc, /dev/pts, host name)")
         }
         context.root = try Descriptor.open("/proc/\(context.podPid)/root", O_RDONLY | O_DIRECTORY)
         pod = try Stub.seize(context.podPid)
         podRegisters = try pod.tracee.registers()
         let scratch = try pod.call(
-            .mmap, 0, 16384, UInt64(PROT_READ | PROT_WRITE), UInt64(MAP_PRIVATE | MAP_ANONYMOUS), UInt64.max, 0)
+            .mmap, 0, 16384, UInt64(PROT_READ | PROT_WRITE), UInt64(MAP_PRIVATE | MAP_ANONYMOUS),
+            UInt64.max, 0)
         pod.scratch = scratch
     }
 
     /// CLOCK_MONOTONIC and CLOCK_BOOTTIME go on where they were (time_namespaces(7)). The offsets
     /// belong to this thread's future children.
     private func enterTimeNamespace() throws {
-        guard Kernel.raw(.unshare, 0x80) == 0 else { return } // CLONE_NEWTIME: kernel without it
+        guard Kernel.raw(.unshare, 0x80) == 0 else { return }  // CLONE_NEWTIME: kernel without it
         let tid = Kernel.raw(.gettid)
         func line(_ clock: String, _ wanted: Int64, _ now: Int64) -> String {
             var (seconds, rest) = (wanted - now).quotientAndRemainder(dividingBy: 1_000_000_000)
@@ -154,7 +157,8 @@ public final class JobRestore {
             return "\(clock) \(seconds) \(rest)\n"
         }
         let clocks = context.inventory.clocks
-        let text = line("monotonic", clocks.monotonicNs, Clock.monotonic())
+        let text =
+            line("monotonic", clocks.monotonicNs, Clock.monotonic())
             + line("boottime", clocks.boottimeNs, Clock.boottime())
         let file = try Descriptor.open("/proc/\(tid)/timens_offsets", O_WRONLY)
         try Kernel.libc(write(file.number, text, text.utf8.count), "set the pod's clocks")
@@ -202,7 +206,7 @@ public final class JobRestore {
     private func clone(_ pid: Int32, by parent: Stub) throws -> Stub {
         var arguments = fermata_clone_args()
         arguments.exit_signal = UInt64(SIGCHLD)
-        arguments.flags = 0x1_0000_0000 // CLONE_CLEAR_SIGHAND: the pod's own handler is not the job's
+        arguments.flags = 0x1_0000_0000  // CLONE_CLEAR_SIGHAND: the pod's own handler is not the job's
         if pid != 0 {
             arguments.set_tid = parent.scratch + 256
             arguments.set_tid_size = 1
@@ -210,7 +214,8 @@ public final class JobRestore {
         }
         try parent.place(value: arguments)
         try parent.call(
-            .clone3, parent.scratch, UInt64(MemoryLayout<fermata_clone_args>.size), what: "process \(pid)")
+            .clone3, parent.scratch, UInt64(MemoryLayout<fermata_clone_args>.size),
+            what: "process \(pid)")
         let tracee = Tracee(tid: parent.tracee.lastChild)
         try Stub.awaitStop(tracee)
         context.outerPids[pid] = tracee.tid
@@ -222,7 +227,7 @@ public final class JobRestore {
         while let status = helper.tracee.wait(), !status.isEnd { try helper.tracee.continueRunning() }
         // The parent's own wait; which child it was does not matter to wait4(-1) here.
         let pid = UInt64(bitPattern: -1)
-        _ = try parent.invoke(.wait4, [pid, 0, 0x4000_0000 | 1, 0]) // __WALL | WNOHANG
+        _ = try parent.invoke(.wait4, [pid, 0, 0x4000_0000 | 1, 0])  // __WALL | WNOHANG
     }
 
     // MARK: processes
@@ -249,7 +254,8 @@ public final class JobRestore {
         for part in stride(from: 0, to: pager.descriptors.count, by: 60) {
             let numbers = Array(pager.descriptors[part..<min(part + 60, pager.descriptors.count)])
             try Kernel.check(
-                fermata_send_descriptors(channel.number, UInt8(ascii: "u").signed, numbers, Int32(numbers.count)),
+                fermata_send_descriptors(
+                    channel.number, UInt8(ascii: "u").signed, numbers, Int32(numbers.count)),
                 "hand the pager's descriptors to the pod")
         }
         pager.start()
@@ -279,18 +285,21 @@ public final class JobRestore {
         if signal == 0 {
             try stub.start(.exitGroup, [UInt64(status >> 8 & 0xff)])
         } else {
-            var none: (UInt64, UInt64) = (0, 0) // RLIMIT_CORE: no core file a second time
+            var none: (UInt64, UInt64) = (0, 0)  // RLIMIT_CORE: no core file a second time
             _ = withUnsafeMutablePointer(to: &none) {
                 Kernel.raw(.prlimit, Int(stub.tracee.tid), 4, Int(bitPattern: $0), 0)
             }
-            try stub.tracee.setSignalMask(0) // a stub has everything blocked
+            try stub.tracee.setSignalMask(0)  // a stub has everything blocked
             // Pending before the stub runs on, so delivered before its next instruction.
             _ = Kernel.raw(.kill, Int(stub.tracee.tid), Int(signal))
-            try? stub.tracee.continueRunning() // SIGKILL has ended it already
+            try? stub.tracee.continueRunning()  // SIGKILL has ended it already
         }
         while let state = stub.tracee.wait(), !state.isEnd {
-            if case .signal(let s) = state { try? stub.tracee.continueRunning(delivering: s) }
-            else { try? stub.tracee.continueRunning() }
+            if case .signal(let s) = state {
+                try? stub.tracee.continueRunning(delivering: s)
+            } else {
+                try? stub.tracee.continueRunning()
+            }
         }
     }
 

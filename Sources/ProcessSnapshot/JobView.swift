@@ -17,7 +17,10 @@ public struct JobView: Sendable {
     /// Children of `reaper` that are Fermata's own.
     public let excluded: @Sendable () -> Set<pid_t>
 
-    public init(reaper: pid_t, isPod: Bool, startedSeconds: Int64 = 0, excluded: @escaping @Sendable () -> Set<pid_t>) {
+    public init(
+        reaper: pid_t, isPod: Bool, startedSeconds: Int64 = 0,
+        excluded: @escaping @Sendable () -> Set<pid_t>
+    ) {
         self.reaper = reaper
         self.isPod = isPod
         self.startedSeconds = startedSeconds

@@ -51,63 +51,116 @@ public enum Limit: String, CaseIterable, Sendable {
     private var text: (String, String, String) {
         switch self {
         case .ioUring:
-            ("an io_uring instance", "requests in flight live in the kernel and cannot be read back",
-             "turn io_uring off in the program (for Node.js: UV_USE_IO_URING=0)")
+            (
+                "an io_uring instance", "requests in flight live in the kernel and cannot be read back",
+                "turn io_uring off in the program (for Node.js: UV_USE_IO_URING=0)"
+            )
         case .outsideConnection:
-            ("a TCP connection to a peer outside the job", "the peer cannot be stopped and would go on",
-             "close it before the checkpoint, or start the peer inside the job")
+            (
+                "a TCP connection to a peer outside the job",
+                "the peer cannot be stopped and would go on",
+                "close it before the checkpoint, or start the peer inside the job"
+            )
         case .packetSocket:
-            ("an AF_PACKET or raw socket", "what it receives does not belong to the job alone",
-             "close it before the checkpoint")
+            (
+                "an AF_PACKET or raw socket", "what it receives does not belong to the job alone",
+                "close it before the checkpoint"
+            )
         case .otherSocket:
-            ("a socket of a family other than Unix, IPv4, IPv6 and netlink", "its state cannot be read",
-             "close it before the checkpoint")
+            (
+                "a socket of a family other than Unix, IPv4, IPv6 and netlink",
+                "its state cannot be read",
+                "close it before the checkpoint"
+            )
         case .userfaultfd:
             ("a userfaultfd", "the regions it watches cannot be read from outside", "run without it")
-        case .perfEvent: ("a perf event", "counters cannot be set", "stop profiling during the checkpoint")
+        case .perfEvent:
+            ("a perf event", "counters cannot be set", "stop profiling during the checkpoint")
         case .bpf: ("a BPF object", "programs and maps belong to the host's kernel", "close it first")
         case .fanotify: ("a fanotify group", "it watches the whole host", "close it first")
         case .otherAnonymousInode: ("an unknown kernel object", "Fermata does not know it", "report it")
         case .nestedPidNamespace:
-            ("a process in a pid namespace of its own", "only one level of namespaces is carried",
-             "start Fermata inside that namespace instead")
+            (
+                "a process in a pid namespace of its own", "only one level of namespaces is carried",
+                "start Fermata inside that namespace instead"
+            )
         case .otherNamespace:
-            ("a process in a mount, network, IPC, UTS or user namespace of its own",
-             "the job must share the namespaces of its first process", "start Fermata inside it")
+            (
+                "a process in a mount, network, IPC, UTS or user namespace of its own",
+                "the job must share the namespaces of its first process", "start Fermata inside it"
+            )
         case .traced:
-            ("a process under a debugger", "a process can have only one tracer", "detach gdb or strace first")
+            (
+                "a process under a debugger", "a process can have only one tracer",
+                "detach gdb or strace first"
+            )
         case .seccomp:
             ("a seccomp filter", "the filter would judge Fermata's own calls", "run without the sandbox")
         case .device:
-            ("an open device", "its state is in hardware or in a driver", "close it before the checkpoint")
-        case .changedRoot: ("a changed root directory", "paths would not be found again", "start Fermata inside it")
+            (
+                "an open device", "its state is in hardware or in a driver",
+                "close it before the checkpoint"
+            )
+        case .changedRoot:
+            ("a changed root directory", "paths would not be found again", "start Fermata inside it")
         case .sharedTable:
-            ("a descriptor table or memory shared between processes that are not threads",
-             "clone(2) with CLONE_FILES or CLONE_VM alone is not carried", "none known")
+            (
+                "a descriptor table or memory shared between processes that are not threads",
+                "clone(2) with CLONE_FILES or CLONE_VM alone is not carried", "none known"
+            )
         case .vfork:
-            ("a parent waiting in vfork", "it cannot be stopped before its child executes a program", "try again")
+            (
+                "a parent waiting in vfork", "it cannot be stopped before its child executes a program",
+                "try again"
+            )
         case .uninterruptible:
-            ("a thread in an uninterruptible wait", "the kernel does not let it be stopped",
-             "look at the file system or device it waits for, then try again")
+            (
+                "a thread in an uninterruptible wait", "the kernel does not let it be stopped",
+                "look at the file system or device it waits for, then try again"
+            )
         case .deviceMapping: ("a mapping of a device", "its content is in hardware", "unmap it first")
-        case .hugePages: ("a hugetlbfs mapping", "pages of that size are not carried", "use transparent huge pages")
-        case .shadowStack: ("a shadow stack", "it cannot be set from outside", "run with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off")
-        case .messageQueueFile: ("a POSIX message queue", "messages cannot be read without taking them", "use System V queues")
+        case .hugePages:
+            ("a hugetlbfs mapping", "pages of that size are not carried", "use transparent huge pages")
+        case .shadowStack:
+            (
+                "a shadow stack", "it cannot be set from outside",
+                "run with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off"
+            )
+        case .messageQueueFile:
+            (
+                "a POSIX message queue", "messages cannot be read without taking them",
+                "use System V queues"
+            )
         case .pendingData:
-            ("a connection that already carries data but was not accepted yet",
-             "the kernel gives no way to read it without accepting it", "try again")
+            (
+                "a connection that already carries data but was not accepted yet",
+                "the kernel gives no way to read it without accepting it", "try again"
+            )
         case .inotifyEvents: ("inotify events not yet read", "they cannot be put back", "try again")
         case .outsidePipe:
-            ("a pipe or Unix socket whose other end is outside the job", "what is under way in it cannot be saved",
-             "start the other end inside the job, or give it as standard input or output")
-        case .processOutside: ("a reference to a process outside the job", "it does not exist after restart", "close it first")
+            (
+                "a pipe or Unix socket whose other end is outside the job",
+                "what is under way in it cannot be saved",
+                "start the other end inside the job, or give it as standard input or output"
+            )
+        case .processOutside:
+            (
+                "a reference to a process outside the job", "it does not exist after restart",
+                "close it first"
+            )
         case .lostName:
-            ("an open file whose name was removed while it has other names",
-             "restart could not connect it with those names again", "close it first")
+            (
+                "an open file whose name was removed while it has other names",
+                "restart could not connect it with those names again", "close it first"
+            )
         case .thirtyTwoBit: ("a 32-bit program", "only x86-64 is supported", "rebuild it for x86-64")
-        case .noInjection: ("a process without a vDSO", "Fermata's calls enter through it", "do not boot with vdso=0")
+        case .noInjection:
+            ("a process without a vDSO", "Fermata's calls enter through it", "do not boot with vdso=0")
         case .urgentData:
-            ("TCP urgent data not yet read", "what lies behind the mark cannot be read without taking it", "try again")
+            (
+                "TCP urgent data not yet read",
+                "what lies behind the mark cannot be read without taking it", "try again"
+            )
         case .lease: ("a file lease", "breaking it cannot be repeated", "release it first")
         case .socketFilter: ("a socket filter", "its program cannot be read back", "detach it first")
         }

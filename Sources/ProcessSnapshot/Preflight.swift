@@ -17,7 +17,8 @@ public struct Preflight {
         let processes = view.processes()
         let home = Self.namespaces(view.isPod ? view.reaper : getpid())
         for pid in processes {
-            guard let status = try? ProcessStatus("/proc/\(pid)"), status.state != UInt8(ascii: "Z") else { continue }
+            guard let status = try? ProcessStatus("/proc/\(pid)"), status.state != UInt8(ascii: "Z")
+            else { continue }
             resident += status.residentKiB * 1024
             refusals += attributes(pid, status, home)
             refusals += descriptors(pid)
@@ -48,7 +49,8 @@ public struct Preflight {
         if status.seccomp == 2 { result.append(refusal(.seccomp, pid, "seccomp mode 2")) }
         if status.shadowStack { result.append(refusal(.shadowStack, pid, "x86 feature shstk")) }
         for (kind, link) in Self.namespaces(pid) where home[kind] != link {
-            result.append(refusal(kind == "pid" ? .nestedPidNamespace : .otherNamespace, pid, "namespace \(link)"))
+            result.append(
+                refusal(kind == "pid" ? .nestedPidNamespace : .otherNamespace, pid, "namespace \(link)"))
         }
         if let root = ProcFS.link("/proc/\(pid)/root"), root != "/" {
             result.append(refusal(.changedRoot, pid, "root \(root)"))
@@ -67,14 +69,15 @@ public struct Preflight {
         var result: [Refusal] = []
         for number in (try? ProcFS.numbers(in: "/proc/\(pid)/fd")) ?? [] {
             guard let link = ProcFS.link("/proc/\(pid)/fd/\(number)") else { continue }
-            let limit: Limit? = switch link {
-            case "anon_inode:[io_uring]": .ioUring
-            case "anon_inode:[userfaultfd]": .userfaultfd
-            case "anon_inode:[perf_event]": .perfEvent
-            case "anon_inode:[fanotify]": .fanotify
-            case let l where l.hasPrefix("anon_inode:bpf"): .bpf
-            default: nil
-            }
+            let limit: Limit? =
+                switch link {
+                case "anon_inode:[io_uring]": .ioUring
+                case "anon_inode:[userfaultfd]": .userfaultfd
+                case "anon_inode:[perf_event]": .perfEvent
+                case "anon_inode:[fanotify]": .fanotify
+                case let l where l.hasPrefix("anon_inode:bpf"): .bpf
+                default: nil
+                }
             if let limit { result.append(refusal(limit, pid, "descriptor \(number) (\(link))")) }
         }
         return result
@@ -83,7 +86,9 @@ public struct Preflight {
     private func mappings(_ pid: pid_t) -> [Refusal] {
         ((try? MappingEntry.list(pid)) ?? []).compactMap { entry in
             guard entry.path.hasPrefix("anon_inode:") else { return nil }
-            let limit: Limit = entry.path.contains("io_uring") ? .ioUring
+            let limit: Limit =
+                entry.path.contains("io_uring")
+                ? .ioUring
                 : entry.path.contains("perf_event") ? .perfEvent : .deviceMapping
             return refusal(limit, pid, "mapping 0x\(String(entry.start, radix: 16)) (\(entry.path))")
         }

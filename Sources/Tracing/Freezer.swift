@@ -182,7 +182,7 @@ public final class Freezer {
 
     /// A vforked child shares its parent's memory without being its thread.
     private func isWaitingForVfork(_ pid: pid_t, _ tid: pid_t) -> Bool {
-        let compareMemory = 1 // KCMP_VM
+        let compareMemory = 1  // KCMP_VM
         for child in ProcFS.children(of: pid)
         where Kernel.raw(.kcmp, Int(pid), Int(child), compareMemory) == 0 { return true }
         return false

@@ -21,7 +21,8 @@ public enum InterruptedSyscall {
     private static let interruptedByStop: Set<UInt64> = [
         0 /* read */, 1 /* write */, 19 /* readv */, 20 /* writev */, 42 /* connect */,
         43 /* accept */, 44 /* sendto */, 45 /* recvfrom */, 46 /* sendmsg */, 47 /* recvmsg */,
-        288 /* accept4 */, 299 /* recvmmsg */, 307 /* sendmmsg */, 65 /* semop */, 69 /* msgsnd */, 70 /* msgrcv */, 128 /* rt_sigtimedwait */,
+        288 /* accept4 */, 299 /* recvmmsg */, 307 /* sendmmsg */, 65 /* semop */, 69 /* msgsnd */,
+        70 /* msgrcv */, 128 /* rt_sigtimedwait */,
         208 /* io_getevents */, 220 /* semtimedop */, 232 /* epoll_wait */,
         281 /* epoll_pwait */, 441, /* epoll_pwait2 */
     ]
@@ -37,8 +38,8 @@ public enum InterruptedSyscall {
     public static func restorable(_ registers: user_regs_struct) -> user_regs_struct {
         repaired(registers) { r in
             switch r.orig_rax {
-            case 35 where r.rsi != 0: r.rdi = r.rsi // nanosleep(request, remaining)
-            case 230 where r.r10 != 0: r.rdx = r.r10 // clock_nanosleep(_, _, request, remaining)
+            case 35 where r.rsi != 0: r.rdi = r.rsi  // nanosleep(request, remaining)
+            case 230 where r.r10 != 0: r.rdx = r.r10  // clock_nanosleep(_, _, request, remaining)
             default: break
             }
             r.rax = r.orig_rax
@@ -63,7 +64,7 @@ public enum InterruptedSyscall {
             default: break
             }
         }
-        r.orig_rax = UInt64.max // nothing for the kernel to repair any more
+        r.orig_rax = UInt64.max  // nothing for the kernel to repair any more
         return r
     }
 }

@@ -51,8 +51,9 @@ struct RecoveryTrampoline {
     func arm(
         _ memory: RemoteMemory, back registers: user_regs_struct, mask: UInt64
     ) throws(SystemError) {
-        try memory.write(code(directionFlag: registers.eflags & 0x400 != 0) + data(registers, mask),
-                         at: base)
+        try memory.write(
+            code(directionFlag: registers.eflags & 0x400 != 0) + data(registers, mask),
+            at: base)
     }
 
     private enum Slot: UInt64 {
@@ -81,18 +82,18 @@ struct RecoveryTrampoline {
             c += opcode
             address(slot)
         }
-        c += [0x0f, 0x05, 0xeb, 44]                     // syscall; jmp recovery
+        c += [0x0f, 0x05, 0xeb, 44]  // syscall; jmp recovery
         pad(to: 16)
-        c += [0x0f, 0x05, 0x48, 0x85, 0xc0, 0x75, 25]   // syscall; test rax, rax; jnz recovery
-        c += [0xb8, 231, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05] // exit_group(0)
+        c += [0x0f, 0x05, 0x48, 0x85, 0xc0, 0x75, 25]  // syscall; test rax, rax; jnz recovery
+        c += [0xb8, 231, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05]  // exit_group(0)
         pad(to: 48)
-        c += [0xb8, 14, 0, 0, 0, 0xbf, 2, 0, 0, 0]      // rt_sigprocmask(SIG_SETMASK,
-        load([0x48, 0x8d, 0x35], .mask)                 //   &mask,
-        c += [0x31, 0xd2, 0x41, 0xba, 8, 0, 0, 0, 0x0f, 0x05] // NULL, 8)
-        load([0x8a, 0x05], .overflow)                   // al = OF ? 0x7f : 0
-        c += [0x04, 0x01]                               // add al, 1: sets OF
-        load([0x8a, 0x25], .flags)                      // ah
-        c += [0x9e, directionFlag ? 0xfd : 0xfc]        // sahf; std or cld
+        c += [0xb8, 14, 0, 0, 0, 0xbf, 2, 0, 0, 0]  // rt_sigprocmask(SIG_SETMASK,
+        load([0x48, 0x8d, 0x35], .mask)  //   &mask,
+        c += [0x31, 0xd2, 0x41, 0xba, 8, 0, 0, 0, 0x0f, 0x05]  // NULL, 8)
+        load([0x8a, 0x05], .overflow)  // al = OF ? 0x7f : 0
+        c += [0x04, 0x01]  // add al, 1: sets OF
+        load([0x8a, 0x25], .flags)  // ah
+        c += [0x9e, directionFlag ? 0xfd : 0xfc]  // sahf; std or cld
         load([0x48, 0x8b, 0x3d], .rdi)
         load([0x48, 0x8b, 0x35], .rsi)
         load([0x48, 0x8b, 0x15], .rdx)
@@ -102,7 +103,7 @@ struct RecoveryTrampoline {
         load([0x48, 0x8b, 0x0d], .rcx)
         load([0x4c, 0x8b, 0x1d], .r11)
         load([0x48, 0x8b, 0x05], .rax)
-        load([0xff, 0x25], .rip)                        // jmp [rip]
+        load([0xff, 0x25], .rip)  // jmp [rip]
         precondition(c.count <= 192)
         pad(to: 192)
         return c

@@ -22,9 +22,10 @@ extension RemoteCaller where Self: ~Copyable {
         let result = try invoke(number, arguments)
         guard result >= 0 || result < -4095 else {
             let text = what()
-            throw .kernel(SystemError(
-                code: Int32(-result),
-                operation: "\(number) in process \(memory.pid)\(text.isEmpty ? "" : ": " + text)"))
+            throw .kernel(
+                SystemError(
+                    code: Int32(-result),
+                    operation: "\(number) in process \(memory.pid)\(text.isEmpty ? "" : ": " + text)"))
         }
         return UInt64(bitPattern: Int64(result))
     }

@@ -114,7 +114,7 @@ public final class StoppedProcess {
             try thread.setOptions([.markSystemCalls, .followFork])
             defer { try? thread.setOptions(options) }
             let entry = remote.trampoline.cloneEntry
-            let shareMemory: UInt64 = 0x100 // CLONE_VM
+            let shareMemory: UInt64 = 0x100  // CLONE_VM
             let first = try remote.run(.clone, [shareMemory], entry: entry)
             try Kernel.check(first, "clone in process \(pid)")
             let middle = Tracee(tid: thread.lastChild)

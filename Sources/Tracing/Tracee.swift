@@ -79,7 +79,7 @@ public final class Tracee {
     private func waitStatus(_ flags: Int32) -> WaitStatus? {
         var status: Int32 = 0
         while true {
-            let options = Int32(bitPattern: 0x4000_0000 | 0x2000_0000) | flags // __WALL|__WNOTHREAD
+            let options = Int32(bitPattern: 0x4000_0000 | 0x2000_0000) | flags  // __WALL|__WNOTHREAD
             let pid = waitpid(tid, &status, options)
             if pid < 0 && errno == EINTR { continue }
             guard pid == tid else {

@@ -20,7 +20,8 @@ public enum WaitStatus: Equatable, Sendable {
         let event = raw >> 16
         let signal = fermata_wstopsig(raw)
         if fermata_wifstopped(raw) == 0 {
-            self = fermata_wifexited(raw) != 0
+            self =
+                fermata_wifexited(raw) != 0
                 ? .exited(code: fermata_wexitstatus(raw)) : .killed(signal: fermata_wtermsig(raw))
         } else if event == 128 {
             self = .interrupted(signal: signal)

@@ -10,7 +10,7 @@ enum CredentialsCapture {
     static func capture(
         _ status: ProcessStatus, _ remote: borrowing RemoteSyscalls
     ) throws -> ImageCredentials {
-        let secureBits = try remote.call(.prctl, 27) // PR_GET_SECUREBITS
+        let secureBits = try remote.call(.prctl, 27)  // PR_GET_SECUREBITS
         return .with {
             $0.uids = status.uids
             $0.gids = status.gids

@@ -27,7 +27,7 @@ struct CredentialsRestore {
     private func dropBounding(_ stub: Stub, _ now: ProcessStatus) throws {
         for bit: UInt64 in 0..<64
         where now.capabilities[3] >> bit & 1 == 1 && credentials.capabilities[3] >> bit & 1 == 0 {
-            try stub.call(.prctl, 24, bit) // PR_CAPBSET_DROP
+            try stub.call(.prctl, 24, bit)  // PR_CAPBSET_DROP
         }
     }
 
@@ -35,7 +35,7 @@ struct CredentialsRestore {
         let c = credentials
         let groups = try stub.place(c.groups.flatMap { bytes(of: $0) })
         try stub.call(.setgroups, UInt64(c.groups.count), groups)
-        try stub.call(.prctl, 8, 1) // PR_SET_KEEPCAPS
+        try stub.call(.prctl, 8, 1)  // PR_SET_KEEPCAPS
         try stub.call(.setresgid, UInt64(c.gids[0]), UInt64(c.gids[1]), UInt64(c.gids[2]))
         try stub.call(.setfsgid, UInt64(c.gids[3]))
         try stub.call(.setresuid, UInt64(c.uids[0]), UInt64(c.uids[1]), UInt64(c.uids[2]))
@@ -45,8 +45,9 @@ struct CredentialsRestore {
 
     private func capabilities(_ stub: Stub) throws {
         let (inheritable, permitted, effective) = (
-            credentials.capabilities[0], credentials.capabilities[1], credentials.capabilities[2])
-        let header = bytes(of: UInt32(0x2008_0522)) + bytes(of: UInt32(0)) // version 3, this thread
+            credentials.capabilities[0], credentials.capabilities[1], credentials.capabilities[2]
+        )
+        let header = bytes(of: UInt32(0x2008_0522)) + bytes(of: UInt32(0))  // version 3, this thread
         var data: [UInt8] = []
         for shift: UInt64 in [0, 32] {
             for set in [effective, permitted, inheritable] {
@@ -57,7 +58,7 @@ struct CredentialsRestore {
         try stub.place(data, at: 64)
         try stub.call(.capset, at, stub.scratch + 64, what: "capset")
         for bit: UInt64 in 0..<64 where credentials.capabilities[4] >> bit & 1 == 1 {
-            try stub.call(.prctl, 47, 2, bit, 0, 0) // PR_CAP_AMBIENT_RAISE
+            try stub.call(.prctl, 47, 2, bit, 0, 0)  // PR_CAP_AMBIENT_RAISE
         }
     }
 }

@@ -11,17 +11,24 @@ enum ResourceLimits {
             Kernel.raw(.prlimit, Int(pid), which, 0, Int(bitPattern: $0))
         }
         try Kernel.check(code, "read resource limit \(which) of process \(pid)")
-        return .with { $0.soft = pair.0; $0.hard = pair.1 }
+        return .with {
+            $0.soft = pair.0; $0.hard = pair.1
+        }
     }
 
     /// All of them, by index, from /proc/PID/limits: prlimit(2) of another user's process needs
     /// CAP_SYS_RESOURCE even to read.
     static func all(of pid: pid_t) throws(SystemError) -> [ImageResourceLimit] {
-        try ProcFS.text("/proc/\(pid)/limits").split(separator: "\n").dropFirst().prefix(16).map { line in
+        try ProcFS.text("/proc/\(pid)/limits").split(separator: "\n").dropFirst().prefix(16).map {
+            line in
             // "Max open files            1024                 524288               files"
             let words = line.dropFirst(26).split(separator: " ")
-            func number(_ i: Int) -> UInt64 { i < words.count ? UInt64(words[i]) ?? UInt64.max : UInt64.max }
-            return .with { $0.soft = number(0); $0.hard = number(1) }
+            func number(_ i: Int) -> UInt64 {
+                i < words.count ? UInt64(words[i]) ?? UInt64.max : UInt64.max
+            }
+            return .with {
+                $0.soft = number(0); $0.hard = number(1)
+            }
         }
     }
 

@@ -113,7 +113,11 @@ struct EventCapture {
     private func eventfd(_ source: DescriptorSource) -> ImageOpenFile {
         let count = UInt64((source.info.value("eventfd-count") ?? "0").trimmed, radix: 16) ?? 0
         let semaphore = source.info.value("eventfd-semaphore").map { $0.trimmed == "1" } ?? false
-        return .with { $0.eventfd = .with { $0.count = count; $0.semaphore = semaphore } }
+        return .with {
+            $0.eventfd = .with {
+                $0.count = count; $0.semaphore = semaphore
+            }
+        }
     }
 
     private func timerfd(_ source: DescriptorSource) throws -> ImageOpenFile {
@@ -124,7 +128,7 @@ struct EventCapture {
             Kernel.raw(.timerfdGettime, Int(source.handle.number), Int(bitPattern: $0))
         }
         let info = try DescriptorInfo(pid: source.pid, descriptor: source.number)
-        func pair(_ key: String) -> Int64 { // "(seconds, nanoseconds)"
+        func pair(_ key: String) -> Int64 {  // "(seconds, nanoseconds)"
             let numbers = (info.value(key) ?? "").split { !"0123456789".contains($0) }
             return (Int64(numbers.first ?? "0") ?? 0) * 1_000_000_000 + (Int64(numbers.last ?? "0") ?? 0)
         }
@@ -155,11 +159,12 @@ struct EventCapture {
                 let parts = field.split(separator: ":", maxSplits: 1).map(String.init)
                 if parts.count == 2 { fields[parts[0]] = parts[1] }
             }
-            result.watches.append(try .with {
-                $0.descriptor = Int32(fields["wd"] ?? "0", radix: 16) ?? 0
-                $0.mask = UInt32(fields["mask"] ?? "0", radix: 16) ?? 0
-                $0.path = try path(fields, source)
-            })
+            result.watches.append(
+                try .with {
+                    $0.descriptor = Int32(fields["wd"] ?? "0", radix: 16) ?? 0
+                    $0.mask = UInt32(fields["mask"] ?? "0", radix: 16) ?? 0
+                    $0.path = try path(fields, source)
+                })
         }
         return .with { $0.inotify = result }
     }
@@ -176,13 +181,15 @@ struct EventCapture {
         for mount in try mounts(device: UInt64(fields["sdev"] ?? "0", radix: 16) ?? 0) {
             guard let folder = try? Descriptor.open(mount, O_RDONLY) else { continue }
             let fd = handle.withUnsafeBytes {
-                Kernel.raw(.openByHandle, Int(folder.number), Int(bitPattern: $0.baseAddress), 0o10000000)
+                Kernel.raw(
+                    .openByHandle, Int(folder.number), Int(bitPattern: $0.baseAddress), 0o10000000)
             }
             guard fd >= 0 else { continue }
             let opened = Descriptor(owning: Int32(fd))
             if let link = ProcFS.link("/proc/self/fd/\(opened.number)") { return link }
         }
-        throw context.refusal(.otherAnonymousInode, source.pid, "\(source.name), a watch whose file is gone")
+        throw context.refusal(
+            .otherAnonymousInode, source.pid, "\(source.name), a watch whose file is gone")
     }
 
     /// Mount points of the file system with the kernel's internal device number `sdev`

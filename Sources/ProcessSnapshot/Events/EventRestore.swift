@@ -41,7 +41,7 @@ struct EventRestore {
             try Kernel.check(result, "timerfd_settime")
         }
         var ticks = state.ticks
-        if ticks > 0 { try handle.control(0x4008_5400, &ticks) } // TFD_IOC_SET_TICKS
+        if ticks > 0 { try handle.control(0x4008_5400, &ticks) }  // TFD_IOC_SET_TICKS
         return handle
     }
 
@@ -58,7 +58,9 @@ struct EventRestore {
                 let made = try add(handle, watch)
                 if made == Int(watch.descriptor) { break }
                 guard made < Int(watch.descriptor) else {
-                    throw RestoreError("inotify watch \(watch.descriptor) on \(watch.path) cannot have its number again")
+                    throw RestoreError(
+                        "inotify watch \(watch.descriptor) on \(watch.path) cannot have its number again"
+                    )
                 }
                 try Kernel.call(.inotifyRemoveWatch, Int(handle.number), made, what: "inotify_rm_watch")
             }
@@ -117,10 +119,13 @@ struct EventRestore {
         func number(_ file: UInt32, in process: ImageProcess) -> Int32? {
             process.descriptors.first { $0.openFile == file }?.number
         }
-        let owner = processes.first { $0.pid == target.pid && number(epoll, in: $0) != nil }
+        let owner =
+            processes.first { $0.pid == target.pid && number(epoll, in: $0) != nil }
             ?? processes.first { number(epoll, in: $0) != nil && number(target.openFile, in: $0) != nil }
-        guard let owner, let stub = context.stubs[Int32(owner.pid)], let own = number(epoll, in: owner) else {
-            throw RestoreError("an epoll member (descriptor \(target.descriptor)) has no process to add it")
+        guard let owner, let stub = context.stubs[Int32(owner.pid)], let own = number(epoll, in: owner)
+        else {
+            throw RestoreError(
+                "an epoll member (descriptor \(target.descriptor)) has no process to add it")
         }
         let isThere = owner.descriptors.contains {
             $0.number == target.descriptor && $0.openFile == target.openFile
@@ -136,7 +141,7 @@ struct EventRestore {
                 borrowed = target.descriptor
             }
         }
-        let event = bytes(of: target.events) + bytes(of: target.data) // packed
+        let event = bytes(of: target.events) + bytes(of: target.data)  // packed
         let address = try stub.place(event)
         try stub.call(.epollCtl, UInt64(own), 1, UInt64(used), address, what: "EPOLL_CTL_ADD")
         if let borrowed { try stub.call(.close, UInt64(borrowed)) }

@@ -19,8 +19,8 @@ struct DescriptorTransfer {
     /// Closes everything in the stub except the socket, which moves to a number at or above
     /// `minimum`.
     mutating func prepare(_ stub: Stub, above minimum: Int32) throws {
-        var limit = try ResourceLimits.get(7, of: stub.tracee.tid) // RLIMIT_NOFILE
-        limit.soft = limit.hard // lowering the hard limit could not be undone without privilege
+        var limit = try ResourceLimits.get(7, of: stub.tracee.tid)  // RLIMIT_NOFILE
+        limit.soft = limit.hard  // lowering the hard limit could not be undone without privilege
         try ResourceLimits.set(7, limit, of: stub.tracee.tid)
         inside = Int32(try stub.call(.fcntl, 4, UInt64(F_DUPFD), UInt64(minimum)))
         try stub.call(.closeRange, 0, UInt64(inside) - 1, 0)
@@ -35,7 +35,8 @@ struct DescriptorTransfer {
             let part = Array(rest.prefix(Self.batch))
             rest = rest.dropFirst(part.count)
             try Kernel.check(
-                fermata_send_descriptors(socket.number, 102, part, Int32(part.count)), "send descriptors")
+                fermata_send_descriptors(socket.number, 102, part, Int32(part.count)), "send descriptors"
+            )
             result += try receive(part.count, stub)
         }
         return result
@@ -52,7 +53,8 @@ struct DescriptorTransfer {
         let control = try stub.readBytes(Int(controlBytes), at: 128)
         let length = Int(value(UInt64.self, from: control))
         guard length == 16 + count * 4 else {
-            throw RestoreError("only \((length - 16) / 4) of \(count) descriptors arrived: limit of open files?")
+            throw RestoreError(
+                "only \((length - 16) / 4) of \(count) descriptors arrived: limit of open files?")
         }
         return (0..<count).map { value(Int32.self, from: control, at: 16 + $0 * 4) }
     }

@@ -51,7 +51,7 @@ struct FileCapture {
     }
 
     private func isMessageQueue(_ handle: Descriptor) -> Bool {
-        fermata_filesystem_type(handle.number) == 0x1980_0202 // MQUEUE_MAGIC
+        fermata_filesystem_type(handle.number) == 0x1980_0202  // MQUEUE_MAGIC
     }
 
     static func name(_ link: String) -> String {
@@ -81,18 +81,20 @@ struct FileCapture {
             return known
         }
         let index = UInt32(context.inventory.savedFiles.count)
-        context.inventory.savedFiles.append(.with {
-            $0.path = Self.name(link)
-            $0.mode = status.st_mode
-            $0.uid = status.st_uid
-            $0.gid = status.st_gid
-            $0.deleted = deleted
-            $0.device = UInt64(status.st_dev)
-            $0.inode = UInt64(status.st_ino)
-            $0.modifiedNs = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
-            $0.sizeBytes = UInt64(status.st_size)
-            $0.sizeOnly = !deleted && (appendOnly || context.options.files == .truncate)
-        })
+        context.inventory.savedFiles.append(
+            .with {
+                $0.path = Self.name(link)
+                $0.mode = status.st_mode
+                $0.uid = status.st_uid
+                $0.gid = status.st_gid
+                $0.deleted = deleted
+                $0.device = UInt64(status.st_dev)
+                $0.inode = UInt64(status.st_ino)
+                $0.modifiedNs =
+                    Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+                $0.sizeBytes = UInt64(status.st_size)
+                $0.sizeOnly = !deleted && (appendOnly || context.options.files == .truncate)
+            })
         // Read through /proc: the job's own descriptor may be write-only, and its offset moves
         // with every read.
         context.savedSources.append(
@@ -108,7 +110,9 @@ struct FileCapture {
         for name in (try? ProcFS.names(in: folder)) ?? [] {
             var candidate = stat()
             let path = folder + "/" + name
-            if lstat(path, &candidate) == 0, FileIdentity(candidate) == FileIdentity(status) { return path }
+            if lstat(path, &candidate) == 0, FileIdentity(candidate) == FileIdentity(status) {
+                return path
+            }
         }
         return nil
     }
@@ -155,13 +159,17 @@ struct FileCapture {
     }
 
     /// Memory devices have no state; terminals are captured by their own kind.
-    private static let stateless: Set<UInt32> = [3, 5, 7, 8, 9] // null zero full random urandom
+    private static let stateless: Set<UInt32> = [3, 5, 7, 8, 9]  // null zero full random urandom
 
     private func characterDevice(_ source: DescriptorSource, _ status: stat) throws -> ImageOpenFile {
         let major = fermata_major(UInt64(status.st_rdev))
         let minor = fermata_minor(UInt64(status.st_rdev))
         if major == 1 && Self.stateless.contains(minor) {
-            return .with { $0.device = .with { $0.major = major; $0.minor = minor } }
+            return .with {
+                $0.device = .with {
+                    $0.major = major; $0.minor = minor
+                }
+            }
         }
         if major == 5 && (minor == 0 || minor == 2) || (136...143).contains(major) {
             return try TerminalCapture(context).capture(source, major: major, minor: minor)

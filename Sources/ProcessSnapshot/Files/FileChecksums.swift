@@ -24,7 +24,8 @@ final class FileChecksums: Sendable {
         let file = try Descriptor.open(path, O_RDONLY)
         let size = Int(try file.status().st_size)
         guard size > 0 else { return CheckpointImage.checksum([]) }
-        guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, file.number, 0), base != MAP_FAILED else {
+        guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, file.number, 0), base != MAP_FAILED
+        else {
             throw SystemError(code: errno, operation: "map \(path)")
         }
         defer { munmap(base, size) }

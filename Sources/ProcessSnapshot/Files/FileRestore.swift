@@ -29,7 +29,8 @@ struct FileRestore {
             }
             guard UInt64(status.st_size) >= file.sizeBytes else {
                 throw RestoreError(
-                    "\(file.path): has \(status.st_size) bytes, fewer than the \(file.sizeBytes) at the checkpoint")
+                    "\(file.path): has \(status.st_size) bytes, fewer than the \(file.sizeBytes) at the checkpoint"
+                )
             }
             if UInt64(status.st_size) > file.sizeBytes {
                 try Kernel.libc(Int(truncate(file.path, Int(file.sizeBytes))), "truncate \(file.path)")
@@ -57,10 +58,12 @@ struct FileRestore {
     private func fill(_ target: Descriptor, _ file: ImageSavedFile) throws {
         try Kernel.libc(Int(ftruncate(target.number, 0)), "truncate \(file.path)")
         let block = context.inventory.blockFiles[Int(file.blockFile)]
-        try BlockSpread(reader: context.reader.blocks(block), extents: file.extents, size: file.sizeBytes)
-            .write(to: target)
+        try BlockSpread(
+            reader: context.reader.blocks(block), extents: file.extents, size: file.sizeBytes
+        )
+        .write(to: target)
         var times = [timespec(), timespec()]
-        times[0].tv_nsec = 0x3fff_fffe // UTIME_OMIT
+        times[0].tv_nsec = 0x3fff_fffe  // UTIME_OMIT
         times[1].tv_sec = Int(file.modifiedNs / 1_000_000_000)
         times[1].tv_nsec = Int(file.modifiedNs % 1_000_000_000)
         futimens(target.number, times)
@@ -107,8 +110,9 @@ struct BlockSpread {
         self.reader = reader
         self.size = size
         let page = UInt64(Format.pageBytes)
-        guard let decoded = Extent.decode(
-            words, objectPages: (size + page - 1) / page, filePages: (reader.size + page - 1) / page)
+        guard
+            let decoded = Extent.decode(
+                words, objectPages: (size + page - 1) / page, filePages: (reader.size + page - 1) / page)
         else { throw ImageError(file: reader.path, reason: "extents in the inventory do not fit") }
         extents = decoded
     }
@@ -135,12 +139,14 @@ struct BlockSpread {
             let shift = Int64(extent.first * page) - Int64(position)
             while position < end {
                 let from = position / block * block
-                let until = min(min(from + UInt64(buffer.count), (end + block - 1) / block * block), reader.size)
+                let until = min(
+                    min(from + UInt64(buffer.count), (end + block - 1) / block * block), reader.size)
                 let bytes = buffer.prefix(Int(until - from))
                 try reader.read(at: from, into: bytes)
                 let stop = min(until, end)
                 try body(
-                    UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[Int(position - from)..<Int(stop - from)]),
+                    UnsafeRawBufferPointer(
+                        rebasing: UnsafeRawBufferPointer(bytes)[Int(position - from)..<Int(stop - from)]),
                     UInt64(Int64(position) + shift))
                 position = stop
             }

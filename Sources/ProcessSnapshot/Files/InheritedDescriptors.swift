@@ -27,7 +27,7 @@ public struct InheritedDescriptors: Sendable {
 
     /// The slot whose open file description is descriptor `number` of process `pid`.
     func slot(of number: Int32, in pid: pid_t) -> Int32? {
-        let compareFile = 0 // KCMP_FILE
+        let compareFile = 0  // KCMP_FILE
         return slots.first {
             Kernel.raw(.kcmp, Int(getpid()), Int(pid), compareFile, Int($0), Int(number)) == 0
         }

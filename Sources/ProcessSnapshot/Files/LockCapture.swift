@@ -17,7 +17,8 @@ struct LockCapture {
                 for line in info.extra where line.key == "lock" {
                     guard let lock = try parse(line.value, pid, descriptor) else { continue }
                     let owner = lock.kind == .posix ? "\(lock.pid)" : "f\(lock.openFile)"
-                    let key = "\(owner) \(context.inventory.openFiles[Int(lock.openFile)].path) \(lock.start)"
+                    let key =
+                        "\(owner) \(context.inventory.openFiles[Int(lock.openFile)].path) \(lock.start)"
                     if seen.insert(key).inserted { context.inventory.fileLocks.append(lock) }
                 }
             }

@@ -19,7 +19,7 @@ struct LockRestore {
             case .ofd:
                 var request = structure(lock)
                 let code = withUnsafeMutablePointer(to: &request) {
-                    Kernel.raw(.fcntl, Int(handle.number), 37, Int(bitPattern: $0)) // F_OFD_SETLK
+                    Kernel.raw(.fcntl, Int(handle.number), 37, Int(bitPattern: $0))  // F_OFD_SETLK
                 }
                 try Kernel.check(code, "lock \(name(lock)) again")
             default: break
@@ -31,7 +31,7 @@ struct LockRestore {
         for lock in context.inventory.fileLocks where lock.kind == .posix {
             guard let stub = context.stubs[Int32(lock.pid)] else { continue }
             let address = try stub.place(value: structure(lock))
-            try stub.call(.fcntl, UInt64(lock.descriptor), 6, address, what: "lock \(name(lock)) again") // F_SETLK
+            try stub.call(.fcntl, UInt64(lock.descriptor), 6, address, what: "lock \(name(lock)) again")  // F_SETLK
         }
     }
 
@@ -41,7 +41,7 @@ struct LockRestore {
 
     private func structure(_ lock: ImageFileLock) -> flock {
         var result = Glibc.flock()
-        result.l_type = lock.write ? 1 : 0 // F_WRLCK, F_RDLCK
+        result.l_type = lock.write ? 1 : 0  // F_WRLCK, F_RDLCK
         result.l_whence = 0
         result.l_start = Int(lock.start)
         result.l_len = Int(lock.length)

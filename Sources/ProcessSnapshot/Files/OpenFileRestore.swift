@@ -38,7 +38,8 @@ struct OpenFileRestore {
         case .directory(let state)?: return try files.openDirectory(file, state)
         case .pathOnly?: return try context.open(file.path, Int32(bitPattern: file.flags) & ~O_CREAT)
         case .device?: return try files.openDevice(file)
-        case .sharedMemory(let state)?: return try SharedMemoryRestore(context: context).open(file, state)
+        case .sharedMemory(let state)?:
+            return try SharedMemoryRestore(context: context).open(file, state)
         case .netlink(let state)?: return try DatagramRestore(context: context).netlink(state)
         case .epoll?: return try events.epoll()
         case .eventfd(let state)?: return try events.eventfd(state)
@@ -64,13 +65,13 @@ struct OpenFileRestore {
     private func setFlags() throws {
         for (i, file) in context.inventory.openFiles.enumerated() {
             guard let handle = context.files[i] else { continue }
-            if case .inherited? = file.kind { continue } // the outside's description is its own
+            if case .inherited? = file.kind { continue }  // the outside's description is its own
             let wanted = Int32(bitPattern: file.flags) & Self.settable
             let current = fcntl(handle.number, F_GETFL)
             if current & Self.settable != wanted {
                 _ = fcntl(handle.number, F_SETFL, (current & ~Self.settable) | wanted)
             }
-            if file.signal != 0 { _ = fcntl(handle.number, 10, file.signal) } // F_SETSIG
+            if file.signal != 0 { _ = fcntl(handle.number, 10, file.signal) }  // F_SETSIG
         }
     }
 }

@@ -28,11 +28,12 @@ final class OpenFileTable {
         for number in try ProcFS.numbers(in: "/proc/\(pid)/fd") {
             let info = try DescriptorInfo(pid: pid, descriptor: number)
             let index = try index(pid, number, info)
-            result.append(.with {
-                $0.number = number
-                $0.closeOnExec = info.flags & O_CLOEXEC != 0
-                $0.openFile = index
-            })
+            result.append(
+                .with {
+                    $0.number = number
+                    $0.closeOnExec = info.flags & O_CLOEXEC != 0
+                    $0.openFile = index
+                })
         }
         return result
     }
@@ -62,7 +63,7 @@ final class OpenFileTable {
         let owner = fcntl(handle.number, F_GETOWN)
         if owner > 0 { file.owner = context.inner(owner) }
         if owner < -1 { file.owner = -context.innerGroup(-owner) }
-        file.signal = fcntl(handle.number, 11) // F_GETSIG
+        file.signal = fcntl(handle.number, 11)  // F_GETSIG
         context.inventory.openFiles[Int(index)] = file
         return index
     }
@@ -96,9 +97,11 @@ final class OpenFileTable {
         if let slot = context.inherited.slot(of: source.number, in: source.pid) {
             return .with { $0.inherited = .with { $0.slot = slot } }
         }
-        let pathOnly: Int32 = 0o10000000 // O_PATH
+        let pathOnly: Int32 = 0o10000000  // O_PATH
         if source.info.flags & pathOnly != 0 {
-            return .with { $0.pathOnly = ImagePathOnly(); $0.path = FileCapture.name(source.link) }
+            return .with {
+                $0.pathOnly = ImagePathOnly(); $0.path = FileCapture.name(source.link)
+            }
         }
         let status = try source.handle.status()
         switch status.st_mode & S_IFMT {

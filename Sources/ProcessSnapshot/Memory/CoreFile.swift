@@ -24,13 +24,15 @@ public struct CoreFile {
         let headerBytes = 64 + 56 * (mappings.count + 1)
         var offset = (UInt64(headerBytes + notes.count) + 4095) & ~4095
         var headers = elfHeader(segments: mappings.count + 1)
-        headers += programHeader(type: 4, flags: 0, offset: UInt64(headerBytes), address: 0,
-                                 fileBytes: UInt64(notes.count), memoryBytes: 0, align: 4)
+        headers += programHeader(
+            type: 4, flags: 0, offset: UInt64(headerBytes), address: 0,
+            fileBytes: UInt64(notes.count), memoryBytes: 0, align: 4)
         var offsets: [UInt64] = []
         for m in mappings {
             let flags = (m.protection & 1) << 2 | (m.protection & 2) | (m.protection & 4) >> 2
-            headers += programHeader(type: 1, flags: flags, offset: offset, address: m.start,
-                                     fileBytes: m.bytes, memoryBytes: m.bytes, align: 4096)
+            headers += programHeader(
+                type: 1, flags: flags, offset: offset, address: m.start,
+                fileBytes: m.bytes, memoryBytes: m.bytes, align: 4096)
             offsets.append(offset)
             offset += m.bytes
         }
@@ -85,7 +87,8 @@ public struct CoreFile {
         guard let source = try? Descriptor.open(path, O_RDONLY) else { return }
         var done: UInt64 = 0
         while done < m.bytes {
-            let n = pread(source.number, buffer.base, min(buffer.count, Int(m.bytes - done)), Int(m.offset + done))
+            let n = pread(
+                source.number, buffer.base, min(buffer.count, Int(m.bytes - done)), Int(m.offset + done))
             guard n > 0 else { return }
             try file.write(UnsafeRawBufferPointer(start: buffer.base, count: n), at: Int64(at + done))
             done += UInt64(n)
@@ -96,7 +99,7 @@ public struct CoreFile {
 
     private func elfHeader(segments: Int) -> [UInt8] {
         var h: [UInt8] = [0x7f, 0x45, 0x4c, 0x46, 2, 1, 1, 0] + [UInt8](repeating: 0, count: 8)
-        h += bytes(of: UInt16(4)) + bytes(of: UInt16(62)) + bytes(of: UInt32(1)) // ET_CORE, x86-64
+        h += bytes(of: UInt16(4)) + bytes(of: UInt16(62)) + bytes(of: UInt32(1))  // ET_CORE, x86-64
         h += bytes(of: UInt64(0)) + bytes(of: UInt64(64)) + bytes(of: UInt64(0)) + bytes(of: UInt32(0))
         h += bytes(of: UInt16(64)) + bytes(of: UInt16(56)) + bytes(of: UInt16(segments))
         h += [UInt8](repeating: 0, count: 6)
@@ -119,15 +122,15 @@ public struct CoreFile {
     }
 
     private func notes() -> [UInt8] {
-        var result = note("CORE", 3, processInformation()) // NT_PRPSINFO
+        var result = note("CORE", 3, processInformation())  // NT_PRPSINFO
         for thread in process.threads where !thread.exited {
-            result += note("CORE", 1, status(thread)) // NT_PRSTATUS
+            result += note("CORE", 1, status(thread))  // NT_PRSTATUS
             let x = Array(thread.xstate)
-            result += note("CORE", 2, Array(x.prefix(512))) // NT_FPREGSET
-            result += note("LINUX", 0x202, x) // NT_X86_XSTATE
+            result += note("CORE", 2, Array(x.prefix(512)))  // NT_FPREGSET
+            result += note("LINUX", 0x202, x)  // NT_X86_XSTATE
         }
-        result += note("CORE", 6, Array(process.memory.auxiliaryVector)) // NT_AUXV
-        result += note("CORE", 0x46494c45, files()) // NT_FILE
+        result += note("CORE", 6, Array(process.memory.auxiliaryVector))  // NT_AUXV
+        result += note("CORE", 0x46494c45, files())  // NT_FILE
         return result
     }
 
@@ -144,8 +147,12 @@ public struct CoreFile {
     /// struct elf_prpsinfo.
     private func processInformation() -> [UInt8] {
         var p: [UInt8] = [0, UInt8(ascii: "R"), 0, 0, 0, 0, 0, 0] + bytes(of: UInt64(0))
-        p += bytes(of: process.threads.last?.credentials.uids.first ?? 0) + bytes(of: process.threads.last?.credentials.gids.first ?? 0)
-        p += bytes(of: process.pid) + bytes(of: process.parentPid) + bytes(of: process.group) + bytes(of: process.session)
+        p +=
+            bytes(of: process.threads.last?.credentials.uids.first ?? 0)
+            + bytes(of: process.threads.last?.credentials.gids.first ?? 0)
+        p +=
+            bytes(of: process.pid) + bytes(of: process.parentPid) + bytes(of: process.group)
+            + bytes(of: process.session)
         func text(_ s: String, _ n: Int) -> [UInt8] {
             let b = Array(s.utf8.prefix(n - 1))
             return b + [UInt8](repeating: 0, count: n - b.count)

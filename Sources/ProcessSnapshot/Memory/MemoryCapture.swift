@@ -132,7 +132,7 @@ struct MemoryCapture {
             if entry.path == "/dev/zero" && !entry.shared { result.offset = 0; return }
             throw context.refusal(.deviceMapping, process.pid, name(entry))
         }
-        if fermata_filesystem_type(handle.number) == 0x9584_58f6 { // HUGETLBFS_MAGIC
+        if fermata_filesystem_type(handle.number) == 0x9584_58f6 {  // HUGETLBFS_MAGIC
             throw context.refusal(.hugePages, process.pid, name(entry))
         }
         if entry.path.hasPrefix("/memfd:") || entry.path.hasPrefix("/dev/zero (deleted)")
@@ -165,11 +165,13 @@ struct MemoryCapture {
         let identity = FileIdentity(status)
         if let known = context.backingFiles[identity] { return known }
         let index = UInt32(context.inventory.backingFiles.count)
-        context.inventory.backingFiles.append(.with {
-            $0.path = path
-            $0.sizeBytes = UInt64(status.st_size)
-            $0.modifiedNs = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
-        })
+        context.inventory.backingFiles.append(
+            .with {
+                $0.path = path
+                $0.sizeBytes = UInt64(status.st_size)
+                $0.modifiedNs =
+                    Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+            })
         context.backingFiles[identity] = index
         return index
     }

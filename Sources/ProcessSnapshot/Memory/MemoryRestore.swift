@@ -27,15 +27,17 @@ struct MemoryRestore {
     /// Moves the stub's calls to a page that is in nobody's way and unmaps everything else.
     func wipe(_ stub: Stub) throws -> Stub {
         let start = try hole(stub.tracee.tid)
-        let flags = UInt64(MAP_PRIVATE | MAP_ANONYMOUS) | 0x100000 // MAP_FIXED_NOREPLACE
-        try stub.call(.mmap, start, Self.codePages * 4096, UInt64(PROT_READ | PROT_EXEC), flags, UInt64.max, 0)
+        let flags = UInt64(MAP_PRIVATE | MAP_ANONYMOUS) | 0x100000  // MAP_FIXED_NOREPLACE
+        try stub.call(
+            .mmap, start, Self.codePages * 4096, UInt64(PROT_READ | PROT_EXEC), flags, UInt64.max, 0)
         let data = start + Self.codePages * 4096
         try stub.call(
             .mmap, data, Self.dataPages * 4096, UInt64(PROT_READ | PROT_WRITE), flags, UInt64.max, 0)
-        try stub.memory.write([0x0f, 0x05, 0xcc, 0x90], at: start) // syscall; int3
+        try stub.memory.write([0x0f, 0x05, 0xcc, 0x90], at: start)  // syscall; int3
         let rseq = try stub.tracee.rseq()
         if rseq.pointer != 0 {
-            try stub.call(.rseq, rseq.pointer, UInt64(rseq.size), 1, UInt64(rseq.signature), what: "unregister")
+            try stub.call(
+                .rseq, rseq.pointer, UInt64(rseq.size), 1, UInt64(rseq.signature), what: "unregister")
         }
         let moved = try stub.moved(to: start, scratch: data)
         try moved.call(.munmap, 0x10000, start - 0x10000)
@@ -157,9 +159,12 @@ struct MemoryRestore {
         _ mappings: [ImageMapping], _ stub: Stub, _ reader: BlockFileReader
     ) throws -> Pager.Space {
         let inside = try stub.call(.userfaultfd, UInt64(O_CLOEXEC | O_NONBLOCK), what: "userfaultfd")
-        let pidfd = Descriptor(owning: Int32(try Kernel.call(
-            .pidfdOpen, Int(stub.tracee.tid), what: "pidfd_open")))
-        let fd = try Kernel.call(.pidfdGetfd, Int(pidfd.number), Int(inside), what: "take the userfaultfd")
+        let pidfd = Descriptor(
+            owning: Int32(
+                try Kernel.call(
+                    .pidfdOpen, Int(stub.tracee.tid), what: "pidfd_open")))
+        let fd = try Kernel.call(
+            .pidfdGetfd, Int(pidfd.number), Int(inside), what: "take the userfaultfd")
         let descriptor = Descriptor(owning: Int32(fd))
         try stub.call(.close, inside)
         try Kernel.check(fermata_uffd_api(descriptor.number, 1), "userfaultfd API")
@@ -169,12 +174,15 @@ struct MemoryRestore {
             try Kernel.check(
                 fermata_uffd_register_missing(descriptor.number, mapping.start, mapping.bytes),
                 "register memory with userfaultfd")
-            guard let extents = Extent.decode(
-                mapping.extents, objectPages: mapping.bytes / page, filePages: (reader.size + page - 1) / page)
+            guard
+                let extents = Extent.decode(
+                    mapping.extents, objectPages: mapping.bytes / page,
+                    filePages: (reader.size + page - 1) / page)
             else { throw ImageError(file: reader.path, reason: "extents in the inventory do not fit") }
             for e in extents {
                 let start = mapping.start + e.first * page
-                missing.append(.init(start: start, end: start + e.count * page, position: e.position * page))
+                missing.append(
+                    .init(start: start, end: start + e.count * page, position: e.position * page))
             }
         }
         return Pager.Space(
@@ -210,13 +218,16 @@ struct MappedDescriptors {
     var saved: [UInt32: Int32] = [:]
 
     func number(for mapping: ImageMapping) throws -> Int32 {
-        let found: Int32? = switch mapping.backing {
-        case .file: mapping.writableFile ? writableBacking[mapping.object] : backing[mapping.object]
-        case .sharedMemory: shared[mapping.object]
-        case .openFile: saved[mapping.object]
-        default: nil
+        let found: Int32? =
+            switch mapping.backing {
+            case .file: mapping.writableFile ? writableBacking[mapping.object] : backing[mapping.object]
+            case .sharedMemory: shared[mapping.object]
+            case .openFile: saved[mapping.object]
+            default: nil
+            }
+        guard let found else {
+            throw RestoreError("no file for mapping 0x\(String(mapping.start, radix: 16))")
         }
-        guard let found else { throw RestoreError("no file for mapping 0x\(String(mapping.start, radix: 16))") }
         return found
     }
 }

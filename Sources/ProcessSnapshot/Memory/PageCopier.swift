@@ -106,7 +106,8 @@ struct PageCopier {
                 {
                     extents[e.mapping][extents[e.mapping].count - 1].count += e.count
                 } else {
-                    extents[e.mapping].append(Extent(first: e.page, count: e.count, position: e.position))
+                    extents[e.mapping].append(
+                        Extent(first: e.page, count: e.count, position: e.position))
                 }
             }
         }
@@ -121,7 +122,8 @@ struct PageCopier {
         var runs: [Run] = []
         var position: UInt64 = 0
         for (i, mapping) in image.mappings.enumerated() where !mapping.shared {
-            let found = try substitutes[mapping.start]
+            let found =
+                try substitutes[mapping.start]
                 ?? Self.privateRuns(pagemap, mapping.start, mapping.start + mapping.bytes)
             for range in found {
                 let pages = (range.upperBound - range.lowerBound) / UInt64(Format.pageBytes)
@@ -189,17 +191,22 @@ struct PageCopier {
         var high = runs.count
         while low < high {
             let middle = (low + high) / 2
-            if runs[middle].position + runs[middle].pages <= first { low = middle + 1 } else { high = middle }
+            if runs[middle].position + runs[middle].pages <= first {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
         var result: [Run] = []
         while low < runs.count, runs[low].position < first + count {
             let run = runs[low]
             let start = max(run.position, first)
             let end = min(run.position + run.pages, first + count)
-            result.append(Run(
-                mapping: run.mapping,
-                address: run.address + (start - run.position) * UInt64(Format.pageBytes),
-                pages: end - start, position: start))
+            result.append(
+                Run(
+                    mapping: run.mapping,
+                    address: run.address + (start - run.position) * UInt64(Format.pageBytes),
+                    pages: end - start, position: start))
             low += 1
         }
         return result
@@ -216,8 +223,10 @@ struct PageCopier {
             let target = UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<(offset + count)])
             if held.copy(part.address, into: target) { continue }
             if held.isEmpty {
-                remote.append(iovec(
-                    iov_base: UnsafeMutableRawPointer(bitPattern: UInt(part.address)), iov_len: count))
+                remote.append(
+                    iovec(
+                        iov_base: UnsafeMutableRawPointer(bitPattern: UInt(part.address)), iov_len: count
+                    ))
                 expected += count
             } else {
                 try memory.read(part.address, into: target)
@@ -232,13 +241,14 @@ struct PageCopier {
             let offset = Int(part.position - first) * Format.pageBytes
             let count = Int(part.pages) * Format.pageBytes
             try memory.read(
-                part.address, into: UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<(offset + count)]))
+                part.address,
+                into: UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<(offset + count)]))
         }
     }
 }
 
 private func process_vm_readv_raw(_ pid: pid_t, _ local: inout iovec, _ remote: inout [iovec]) -> Int {
-    guard remote.count <= 1024 else { return -1 } // IOV_MAX
+    guard remote.count <= 1024 else { return -1 }  // IOV_MAX
     return remote.withUnsafeBufferPointer { buffer in
         withUnsafeMutablePointer(to: &local) {
             Kernel.raw(
@@ -262,7 +272,8 @@ final class HeldPages: Sendable {
         where address >= start && address + UInt64(target.count) <= start + UInt64(content.count) {
             let offset = Int(address - start)
             content.withUnsafeBytes {
-                target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<(offset + target.count)]))
+                target.copyMemory(
+                    from: UnsafeRawBufferPointer(rebasing: $0[offset..<(offset + target.count)]))
             }
             return true
         }
@@ -289,7 +300,9 @@ private final class FileComparer {
         }
         guard let file = open[m.object] ?? nil else { return false }
         let offset = Int64(m.offset) + Int64(number) * Int64(Format.pageBytes)
-        guard (try? file.read(into: buffer.prefix(Format.pageBytes), at: offset)) != nil else { return false }
+        guard (try? file.read(into: buffer.prefix(Format.pageBytes), at: offset)) != nil else {
+            return false
+        }
         return memcmp(page.baseAddress!, buffer.base, Format.pageBytes) == 0
     }
 }

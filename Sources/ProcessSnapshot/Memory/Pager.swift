@@ -29,7 +29,9 @@ public final class Pager: @unchecked Sendable {
         var ranges: [Range<UInt64>]
         var isGone = false
 
-        init(descriptor: Descriptor, reader: BlockFileReader, missing: [Missing], ranges: [Range<UInt64>]) {
+        init(
+            descriptor: Descriptor, reader: BlockFileReader, missing: [Missing], ranges: [Range<UInt64>]
+        ) {
             self.descriptor = descriptor
             self.reader = reader
             self.missing = missing
@@ -84,7 +86,8 @@ public final class Pager: @unchecked Sendable {
         for space in spaces {
             try serve(space)
             for range in space.ranges {
-                _ = fermata_uffd_unregister(space.descriptor.number, range.lowerBound, range.upperBound - range.lowerBound)
+                _ = fermata_uffd_unregister(
+                    space.descriptor.number, range.lowerBound, range.upperBound - range.lowerBound)
             }
         }
         // An event raised between the last look and the unregistering waits to be read; closing
@@ -111,22 +114,23 @@ public final class Pager: @unchecked Sendable {
         let source = UnsafeRawPointer(bytes.baseAddress!) + Int(position - from)
         var done: UInt64 = 0
         while done < count {
-            let n = fermata_uffd_copy(space.descriptor.number, address + done, source + Int(done), count - done)
+            let n = fermata_uffd_copy(
+                space.descriptor.number, address + done, source + Int(done), count - done)
             if n > 0 {
                 done += UInt64(n)
                 continue
             }
             switch n {
-            case -Int(EEXIST): done += UInt64(Format.pageBytes) // somebody was faster: leave it
-            case -Int(EAGAIN): // the mapping is changing: its event comes first
+            case -Int(EEXIST): done += UInt64(Format.pageBytes)  // somebody was faster: leave it
+            case -Int(EAGAIN):  // the mapping is changing: its event comes first
                 take(space, address, done)
                 resident.add(done, ordering: .relaxed)
                 return try serve(space)
-            case -Int(ENOENT), -Int(EFAULT), -Int(EINVAL): // unmapped meanwhile
+            case -Int(ENOENT), -Int(EFAULT), -Int(EINVAL):  // unmapped meanwhile
                 take(space, address, count)
                 try serve(space)
                 return
-            case -Int(ESRCH): // the whole address space is gone: exit or exec
+            case -Int(ESRCH):  // the whole address space is gone: exit or exec
                 space.isGone = true
                 space.missing = []
                 return
@@ -153,7 +157,8 @@ public final class Pager: @unchecked Sendable {
                 result.append(Missing(start: part.start, end: address, position: part.position))
             }
             if part.end > end {
-                result.append(Missing(start: end, end: part.end, position: part.position + (end - part.start)))
+                result.append(
+                    Missing(start: end, end: part.end, position: part.position + (end - part.start)))
             }
         }
         space.missing = result
@@ -170,9 +175,11 @@ public final class Pager: @unchecked Sendable {
             if n < 0 { space.isGone = true; space.missing = []; return }
             switch message.event {
             case UInt32(FERMATA_UFFD_EVENT_PAGEFAULT): try fault(space, message.a)
-            case UInt32(FERMATA_UFFD_EVENT_FORK): follow(space, Int32(bitPattern: message.fork_descriptor))
-            case UInt32(FERMATA_UFFD_EVENT_REMAP): move(space, from: message.a, to: message.b, count: message.c)
-            default: take(space, message.a, message.b - message.a) // removed or unmapped
+            case UInt32(FERMATA_UFFD_EVENT_FORK):
+                follow(space, Int32(bitPattern: message.fork_descriptor))
+            case UInt32(FERMATA_UFFD_EVENT_REMAP):
+                move(space, from: message.a, to: message.b, count: message.c)
+            default: take(space, message.a, message.b - message.a)  // removed or unmapped
             }
         }
     }
@@ -192,9 +199,10 @@ public final class Pager: @unchecked Sendable {
     /// The process forked: the child's memory lacks the same pages.
     private func follow(_ space: Space, _ descriptor: Int32) {
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
-        spaces.append(Space(
-            descriptor: Descriptor(owning: descriptor), reader: space.reader, missing: space.missing,
-            ranges: space.ranges))
+        spaces.append(
+            Space(
+                descriptor: Descriptor(owning: descriptor), reader: space.reader, missing: space.missing,
+                ranges: space.ranges))
     }
 
     private func move(_ space: Space, from: UInt64, to: UInt64, count: UInt64) {
@@ -203,8 +211,10 @@ public final class Pager: @unchecked Sendable {
             let start = max(part.start, from)
             let end = min(part.end, from + count)
             guard start < end else { continue }
-            moved.append(Missing(
-                start: start - from + to, end: end - from + to, position: part.position + (start - part.start)))
+            moved.append(
+                Missing(
+                    start: start - from + to, end: end - from + to,
+                    position: part.position + (start - part.start)))
         }
         take(space, from, count)
         space.missing = (space.missing + moved).sorted { $0.start < $1.start }

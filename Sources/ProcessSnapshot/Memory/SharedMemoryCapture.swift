@@ -26,7 +26,7 @@ struct SharedMemoryCapture {
         if link.hasPrefix("/memfd:") {
             object.kind = .memfd
             object.name = String(FileCapture.name(link).dropFirst(7))
-            object.seals = UInt32(max(0, fcntl(handle.number, 1034))) // F_GET_SEALS
+            object.seals = UInt32(max(0, fcntl(handle.number, 1034)))  // F_GET_SEALS
             if object.name == Self.anonymousName { object.kind = .anonymous }
         } else if link.hasPrefix("/SYSV") {
             object.kind = .systemV
@@ -45,13 +45,15 @@ struct SharedMemoryCapture {
     /// shmid is the segment's inode number (shm_open.. ipc/shm.c, newseg).
     private func describeSegment(_ object: inout ImageSharedMemory, inode: UInt64) throws {
         object.systemVID = Int32(truncatingIfNeeded: inode)
-        guard let row = SystemVTable.rows("shm", in: context.view).first(where: {
-            $0["shmid"] == Int64(object.systemVID)
-        }) else { return }
+        guard
+            let row = SystemVTable.rows("shm", in: context.view).first(where: {
+                $0["shmid"] == Int64(object.systemVID)
+            })
+        else { return }
         object.systemVKey = UInt32(truncatingIfNeeded: row["key"] ?? 0)
         let permissions = UInt32(row["perms"] ?? 0)
         object.mode = permissions & 0o777
-        object.removed = permissions & 0o1000 != 0 // SHM_DEST
+        object.removed = permissions & 0o1000 != 0  // SHM_DEST
         object.sizeBytes = UInt64(row["size"] ?? Int64(object.sizeBytes))
         object.uid = UInt32(row["uid"] ?? 0)
         object.gid = UInt32(row["gid"] ?? 0)

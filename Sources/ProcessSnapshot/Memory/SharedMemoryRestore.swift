@@ -17,7 +17,7 @@ struct SharedMemoryRestore {
     private func restore(_ object: ImageSharedMemory) throws -> Descriptor {
         let name = object.kind == .memfd ? object.name : SharedMemoryCapture.anonymousName
         let fd = name.withCString {
-            Kernel.raw(.memfdCreate, Int(bitPattern: $0), 1 | 2) // MFD_CLOEXEC | MFD_ALLOW_SEALING
+            Kernel.raw(.memfdCreate, Int(bitPattern: $0), 1 | 2)  // MFD_CLOEXEC | MFD_ALLOW_SEALING
         }
         let handle = Descriptor(owning: Int32(try Kernel.check(fd, "memfd_create")))
         let block = context.inventory.blockFiles[Int(object.pagesFile)]
@@ -26,7 +26,7 @@ struct SharedMemoryRestore {
         ).write(to: handle)
         fchmod(handle.number, mode_t(object.mode & 0o7777))
         if object.kind == .memfd, object.seals != 0 {
-            _ = fcntl(handle.number, 1033, Int32(bitPattern: object.seals)) // F_ADD_SEALS
+            _ = fcntl(handle.number, 1033, Int32(bitPattern: object.seals))  // F_ADD_SEALS
         }
         return handle
     }

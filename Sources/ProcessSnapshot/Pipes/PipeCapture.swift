@@ -9,7 +9,7 @@ enum PipeCapture {
     static func capture(_ source: DescriptorSource, _ status: stat) throws -> ImageOpenFile {
         var pipe = ImagePipe()
         pipe.id = UInt64(status.st_ino)
-        pipe.capacityBytes = UInt32(max(0, fcntl(source.handle.number, 1032))) // F_GETPIPE_SZ
+        pipe.capacityBytes = UInt32(max(0, fcntl(source.handle.number, 1032)))  // F_GETPIPE_SZ
         pipe.fifo = source.link.hasPrefix("/")
         pipe.deleted = source.link.hasSuffix(" (deleted)")
         if source.info.flags & O_ACCMODE != O_WRONLY {
@@ -26,10 +26,10 @@ enum PipeCapture {
         try source.handle.control(UInt(FIONREAD), &waiting)
         guard waiting > 0 else { return }
         let (read, write) = try Descriptor.pipe()
-        _ = fcntl(write.number, 1031, Int32(pipe.capacityBytes)) // F_SETPIPE_SZ
+        _ = fcntl(write.number, 1031, Int32(pipe.capacityBytes))  // F_SETPIPE_SZ
         let copied = try Kernel.call(
             .tee, Int(source.handle.number), Int(write.number), Int(Int32.max), 2,
-            what: "copy the content of \(source.name)") // SPLICE_F_NONBLOCK
+            what: "copy the content of \(source.name)")  // SPLICE_F_NONBLOCK
         guard copied == Int(waiting) else {
             throw SystemError(code: EIO, operation: "copy the content of \(source.name)")
         }

@@ -21,20 +21,22 @@ struct PipeRestore {
         let first = context.inventory.openFiles[members[0]]
         let packetMode = members.contains {
             let file = context.inventory.openFiles[$0]
-            return file.pipe.packets.count > 1 || file.flags & 0o40000 != 0 // O_DIRECT
+            return file.pipe.packets.count > 1 || file.flags & 0o40000 != 0  // O_DIRECT
         }
         var ends: (read: Descriptor, write: Descriptor)
         if first.pipe.fifo {
             let path = first.pipe.deleted ? first.path + ".fermata-\(getpid())" : first.path
             if access(path, F_OK) != 0 { mkfifo(path, 0o600) }
-            let both = try context.open(path, O_RDWR | O_NONBLOCK) // fifo(7): never blocks
+            let both = try context.open(path, O_RDWR | O_NONBLOCK)  // fifo(7): never blocks
             if first.pipe.deleted { unlink(path) }
             ends = (both, both)
         } else {
             ends = try Descriptor.pipe(flags: O_NONBLOCK | (packetMode ? 0o40000 : 0))
         }
-        _ = fcntl(ends.write.number, 1031, Int32(first.pipe.capacityBytes)) // F_SETPIPE_SZ
-        if let full = members.map({ context.inventory.openFiles[$0].pipe }).first(where: { !$0.content.isEmpty }) {
+        _ = fcntl(ends.write.number, 1031, Int32(first.pipe.capacityBytes))  // F_SETPIPE_SZ
+        if let full = members.map({ context.inventory.openFiles[$0].pipe }).first(where: {
+            !$0.content.isEmpty
+        }) {
             try fill(ends.write, full)
         }
         var used: Set<Int32> = []
@@ -57,7 +59,8 @@ struct PipeRestore {
         for size in pipe.packets.map(Int.init) {
             let n = content.withUnsafeBytes { write(end.number, $0.baseAddress! + position, size) }
             guard n == size else {
-                throw SystemError(code: n < 0 ? errno : EAGAIN, operation: "refill a pipe with \(size) bytes")
+                throw SystemError(
+                    code: n < 0 ? errno : EAGAIN, operation: "refill a pipe with \(size) bytes")
             }
             position += size
         }

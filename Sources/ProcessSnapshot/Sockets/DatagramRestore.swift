@@ -10,7 +10,8 @@ struct DatagramRestore {
     /// Fills `context.files` for every UDP socket. Those with waiting datagrams come first, while
     /// the senders' ports are still free to be sent from.
     func restoreAll() throws {
-        let all = context.inventory.openFiles.enumerated().compactMap { i, file -> (Int, ImageUDPSocket)? in
+        let all = context.inventory.openFiles.enumerated().compactMap {
+            i, file -> (Int, ImageUDPSocket)? in
             guard case .udp(let socket)? = file.kind else { return nil }
             return (i, socket)
         }
@@ -45,14 +46,16 @@ struct DatagramRestore {
         var target = Array(socket.local)
         if SocketAddress.isAny(target) { SocketAddress.setLoopback(&target) }
         let data = Array(message.data)
-        let sender = try known[source] ?? {
-            let made = Descriptor(owning: Glibc.socket(Int32(socket.family), 2 | 0o2000000, 0))
-            do throws(SystemError) { try SocketAddress.bind(made, source) } catch {
-                throw RestoreError(
-                    "a UDP datagram from \(SocketAddress.text(source)) cannot be put back: \(error)")
-            }
-            return made
-        }()
+        let sender =
+            try known[source]
+            ?? {
+                let made = Descriptor(owning: Glibc.socket(Int32(socket.family), 2 | 0o2000000, 0))
+                do throws(SystemError) { try SocketAddress.bind(made, source) } catch {
+                    throw RestoreError(
+                        "a UDP datagram from \(SocketAddress.text(source)) cannot be put back: \(error)")
+                }
+                return made
+            }()
         let n = SocketAddress.with(target) { sendto(sender.number, data, data.count, 0, $0, $1) }
         try Kernel.libc(n, "refill a UDP socket")
     }
@@ -61,9 +64,10 @@ struct DatagramRestore {
         let fd = Glibc.socket(AF_NETLINK, Int32(socket.type) | 0o2000000, Int32(socket.protocol))
         try Kernel.libc(Int(fd), "create a netlink socket")
         let handle = Descriptor(owning: fd)
-        var address: [UInt8] = [UInt8(AF_NETLINK), 0, 0, 0] + bytes(of: socket.port) + bytes(of: socket.groups)
+        var address: [UInt8] =
+            [UInt8(AF_NETLINK), 0, 0, 0] + bytes(of: socket.port) + bytes(of: socket.groups)
         if (try? SocketAddress.bind(handle, address)) == nil {
-            address.replaceSubrange(4..<8, with: [0, 0, 0, 0]) // the port is taken: any other
+            address.replaceSubrange(4..<8, with: [0, 0, 0, 0])  // the port is taken: any other
             try SocketAddress.bind(handle, address)
         }
         return handle

@@ -33,7 +33,7 @@ struct MessageQueueReader {
         try handle.setOption(SOL_SOCKET, SocketOptions.peekOffset, 0)
         while let item = try peek(&buffer, count: buffer.count) {
             let n = item.message.data.count
-            if n == 0 && stream { return items } // end of the stream
+            if n == 0 && stream { return items }  // end of the stream
             if stream, n > 1, !item.descriptors.isEmpty {
                 items += try split(item, at: offset, &buffer)
             } else {

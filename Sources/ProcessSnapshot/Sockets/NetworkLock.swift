@@ -22,7 +22,8 @@ final class NetworkLock {
         var seen: Set<UInt64> = []
         for pid in processes {
             for number in (try? ProcFS.numbers(in: "/proc/\(pid)/fd")) ?? [] {
-                guard let link = ProcFS.link("/proc/\(pid)/fd/\(number)"), link.hasPrefix("socket:") else { continue }
+                guard let link = ProcFS.link("/proc/\(pid)/fd/\(number)"), link.hasPrefix("socket:")
+                else { continue }
                 let inode = UInt64(link.dropFirst(8).dropLast()) ?? 0
                 guard seen.insert(inode).inserted else { continue }
                 guard let handle = try Self.connectedTCP(pid, number) else { continue }
@@ -56,7 +57,7 @@ final class NetworkLock {
         else { return nil }
         let state = UInt32(info[0])
         var filter = socklen_t(0)
-        if getsockopt(handle.number, SOL_SOCKET, 26, nil, &filter) == 0, filter > 0 { // SO_GET_FILTER
+        if getsockopt(handle.number, SOL_SOCKET, 26, nil, &filter) == 0, filter > 0 {  // SO_GET_FILTER
             throw Refusal(
                 .socketFilter, pid: JobView.inner(pid), command: JobView.command(pid),
                 resource: "descriptor \(number)")
@@ -96,7 +97,7 @@ final class NetworkLock {
         _ = fermata_send_descriptors(channel.number, 100, nil, 0)
         guardChannel = nil
         var status: Int32 = 0
-        waitpid(guardPid, &status, Int32(bitPattern: 0x4000_0000)) // __WALL: no exit signal
+        waitpid(guardPid, &status, Int32(bitPattern: 0x4000_0000))  // __WALL: no exit signal
         guardPid = 0
     }
 

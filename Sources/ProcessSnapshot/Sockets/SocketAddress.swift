@@ -78,6 +78,10 @@ enum SocketAddress {
     }
 
     static func setLoopback(_ a: inout [UInt8]) {
-        if a.first == UInt8(AF_INET) { a.replaceSubrange(4..<8, with: [127, 0, 0, 1]) } else { a[23] = 1 }
+        if a.first == UInt8(AF_INET) {
+            a.replaceSubrange(4..<8, with: [127, 0, 0, 1])
+        } else {
+            a[23] = 1
+        }
     }
 }

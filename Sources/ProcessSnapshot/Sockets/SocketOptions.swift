@@ -16,8 +16,10 @@ enum SocketOptions {
 
     private static let common: [Int32] = [
         reuseAddress, 5 /* DONTROUTE */, 6 /* BROADCAST */, 9 /* KEEPALIVE */, 10 /* OOBINLINE */,
-        11 /* NO_CHECK */, 37 /* TIMESTAMPING */, 40 /* RXQ_OVFL */, 41 /* WIFI_STATUS */, 44 /* LOCK_FILTER */,
-        45 /* SELECT_ERR_QUEUE */, 47 /* MAX_PACING_RATE */, 69 /* PREFER_BUSY_POLL */, 76 /* PASSPIDFD */,
+        11 /* NO_CHECK */, 37 /* TIMESTAMPING */, 40 /* RXQ_OVFL */, 41 /* WIFI_STATUS */,
+        44 /* LOCK_FILTER */,
+        45 /* SELECT_ERR_QUEUE */, 47 /* MAX_PACING_RATE */, 69 /* PREFER_BUSY_POLL */,
+        76 /* PASSPIDFD */,
         12 /* PRIORITY */, 13 /* LINGER */, 15 /* REUSEPORT */, 16 /* PASSCRED */,
         18 /* RCVLOWAT */, 20 /* RCVTIMEO */, 21 /* SNDTIMEO */, 29 /* TIMESTAMP */,
         34 /* PASSSEC */, 35 /* TIMESTAMPNS */, 36 /* MARK */, 46 /* BUSY_POLL */,
@@ -31,7 +33,9 @@ enum SocketOptions {
         1 /* TOS */, 2 /* TTL */, 8 /* PKTINFO */, 10 /* MTU_DISCOVER */, 11 /* RECVERR */,
         12 /* RECVTTL */, 15 /* FREEBIND */, 33 /* MULTICAST_TTL */, 34, /* MULTICAST_LOOP */
     ]
-    private static let ipv6: [Int32] = [26 /* V6ONLY */, 49 /* RECVPKTINFO */, 16 /* UNICAST_HOPS */, 67 /* TCLASS */]
+    private static let ipv6: [Int32] = [
+        26 /* V6ONLY */, 49 /* RECVPKTINFO */, 16 /* UNICAST_HOPS */, 67 /* TCLASS */,
+    ]
 
     static func levels(family: Int32, tcp isTCP: Bool) -> [(Int32, [Int32])] {
         var result = [(solSocket, common)]
@@ -51,12 +55,18 @@ enum SocketOptions {
                 guard let value = handle.optionBytes(level, name, capacity: 64),
                     value != fresh.optionBytes(level, name, capacity: 64)
                 else { continue }
-                result.append(.with { $0.level = level; $0.name = name; $0.value = Data(value) })
+                result.append(
+                    .with {
+                        $0.level = level; $0.name = name; $0.value = Data(value)
+                    })
             }
         }
         for name in [sendBuffer, receiveBuffer, bufferLock] {
             if let value = handle.optionBytes(solSocket, name, capacity: 4) {
-                result.append(.with { $0.level = solSocket; $0.name = name; $0.value = Data(value) })
+                result.append(
+                    .with {
+                        $0.level = solSocket; $0.name = name; $0.value = Data(value)
+                    })
             }
         }
         return result

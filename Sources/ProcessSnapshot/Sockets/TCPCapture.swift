@@ -23,7 +23,8 @@ struct TCPCapture {
 
     func capture(_ source: DescriptorSource, id: UInt64, family: Int32) throws -> ImageOpenFile {
         let handle = source.handle
-        guard let info = handle.optionBytes(Option.level, Option.info, capacity: 104), info.count >= 32 else {
+        guard let info = handle.optionBytes(Option.level, Option.info, capacity: 104), info.count >= 32
+        else {
             throw SystemError(code: EIO, operation: "TCP_INFO of \(source.name)")
         }
         var socket = ImageTCPSocket()
@@ -36,11 +37,12 @@ struct TCPCapture {
         if let reuse = context.reuseAddress[id] {
             socket.options.removeAll { $0.level == SOL_SOCKET && $0.name == SocketOptions.reuseAddress }
             if reuse != 0 {
-                socket.options.append(.with {
-                    $0.level = SOL_SOCKET
-                    $0.name = SocketOptions.reuseAddress
-                    $0.value = Data(bytes(of: reuse))
-                })
+                socket.options.append(
+                    .with {
+                        $0.level = SOL_SOCKET
+                        $0.name = SocketOptions.reuseAddress
+                        $0.value = Data(bytes(of: reuse))
+                    })
             }
         }
         switch socket.state {
@@ -49,7 +51,8 @@ struct TCPCapture {
         case State.close:
             // tcpi_bytes_acked, tcpi_bytes_received: it was a connection, and has ended.
             if info.count >= 104, let all = handle.optionBytes(Option.level, Option.info, capacity: 256),
-                all.count >= 136, value(UInt64.self, from: all, at: 120) + value(UInt64.self, from: all, at: 128) > 0
+                all.count >= 136,
+                value(UInt64.self, from: all, at: 120) + value(UInt64.self, from: all, at: 128) > 0
             {
                 socket.ended = true
                 socket.receiveQueue = try peek(handle)
@@ -64,15 +67,16 @@ struct TCPCapture {
     }
 
     private func queues(_ handle: Descriptor, _ socket: inout ImageTCPSocket) throws {
-        let (send, receive): (Int32, Int32) = (2, 1) // TCP_SEND_QUEUE, TCP_RECV_QUEUE
+        let (send, receive): (Int32, Int32) = (2, 1)  // TCP_SEND_QUEUE, TCP_RECV_QUEUE
         var unsent: Int32 = 0
-        try handle.control(0x894B, &unsent) // SIOCOUTQNSD
+        try handle.control(0x894B, &unsent)  // SIOCOUTQNSD
         socket.unsentBytes = UInt32(unsent)
         try handle.setOption(Option.level, Option.queue, send)
         socket.sendSequence = UInt32(bitPattern: try handle.option(Option.level, Option.queueSequence))
         socket.sendQueue = try peek(handle)
         try handle.setOption(Option.level, Option.queue, receive)
-        socket.receiveSequence = UInt32(bitPattern: try handle.option(Option.level, Option.queueSequence))
+        socket.receiveSequence = UInt32(
+            bitPattern: try handle.option(Option.level, Option.queueSequence))
         socket.receiveQueue = try peek(handle)
         try handle.setOption(Option.level, Option.queue, 0)
     }
@@ -81,9 +85,9 @@ struct TCPCapture {
     private func checkUrgent(_ source: DescriptorSource, _ socket: ImageTCPSocket) throws {
         var byte: UInt8 = 0
         var (waiting, atMark): (Int32, Int32) = (0, 0)
-        let urgent = recv(source.handle.number, &byte, 1, 1 | 2 | 0x40) > 0 // OOB, PEEK, DONTWAIT
+        let urgent = recv(source.handle.number, &byte, 1, 1 | 2 | 0x40) > 0  // OOB, PEEK, DONTWAIT
         try source.handle.control(UInt(FIONREAD), &waiting)
-        _ = try? source.handle.control(0x8905, &atMark) // SIOCATMARK
+        _ = try? source.handle.control(0x8905, &atMark)  // SIOCATMARK
         guard !urgent, atMark == 0, socket.receiveQueue.count == Int(waiting) else {
             throw context.refusal(.urgentData, source.pid, source.name)
         }
@@ -93,7 +97,7 @@ struct TCPCapture {
         var size = 1 << 16
         while true {
             var buffer = [UInt8](repeating: 0, count: size)
-            let n = recv(handle.number, &buffer, size, 2 | 0x40) // MSG_PEEK | MSG_DONTWAIT
+            let n = recv(handle.number, &buffer, size, 2 | 0x40)  // MSG_PEEK | MSG_DONTWAIT
             if n < 0 && (errno == EAGAIN || errno == ENOTCONN) { return Data() }
             try Kernel.libc(n, "read a TCP queue")
             if n < size { return Data(buffer[0..<n]) }
@@ -112,12 +116,16 @@ struct TCPCapture {
             for file in context.inventory.openFiles {
                 guard case .tcp(let other)? = file.kind else { continue }
                 let otherLocal = SocketAddress.normalized(Array(other.local))
-                if SocketAddress.normalized(Array(other.remote)) == local, otherLocal == remote { return }
-                if other.state == State.listen, SocketAddress.port(otherLocal) == SocketAddress.port(remote) {
+                if SocketAddress.normalized(Array(other.remote)) == local, otherLocal == remote {
+                    return
+                }
+                if other.state == State.listen,
+                    SocketAddress.port(otherLocal) == SocketAddress.port(remote)
+                {
                     listener = other
                 }
             }
-            if socket.state >= State.closeWait || socket.state == 6 { return } // the peer has closed
+            if socket.state >= State.closeWait || socket.state == 6 { return }  // the peer has closed
             guard listener != nil else {
                 throw context.refusal(
                     .outsideConnection, source.pid,

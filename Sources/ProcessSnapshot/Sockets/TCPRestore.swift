@@ -28,7 +28,7 @@ final class TCPRestore {
         for socket in connections where handles[socket.index] == nil && !socket.image.pending {
             try connect(socket)
         }
-        doors = [:] // before the job's own listeners take these ports
+        doors = [:]  // before the job's own listeners take these ports
         for socket in sockets where socket.image.state == TCPCapture.State.listen { try listen(socket) }
         for socket in sockets where socket.image.state == TCPCapture.State.close {
             if socket.image.ended {
@@ -44,7 +44,9 @@ final class TCPRestore {
         for socket in sockets {
             guard let handle = handles[socket.index] else { continue }
             SocketOptions.restore(socket.image.options, handle)
-            if !socket.image.options.contains(where: { $0.name == SocketOptions.reuseAddress && $0.level == SOL_SOCKET }) {
+            if !socket.image.options.contains(where: {
+                $0.name == SocketOptions.reuseAddress && $0.level == SOL_SOCKET
+            }) {
                 try? handle.setOption(SOL_SOCKET, SocketOptions.reuseAddress, 0)
             }
             context.files[socket.index] = handle
@@ -54,11 +56,15 @@ final class TCPRestore {
     /// Remains of the killed job's connections would hold their ports for a minute.
     private func freePorts() {
         guard !connections.isEmpty else { return }
-        let pairs = Set(connections.flatMap { c -> [[UInt16]] in
-            let (a, b) = (SocketAddress.port(Array(c.image.local)), SocketAddress.port(Array(c.image.remote)))
-            return [[a, b], [b, a]]
-        })
-        for old in SocketDiagnostics.closedConnections() where pairs.contains([old.localPort, old.remotePort]) {
+        let pairs = Set(
+            connections.flatMap { c -> [[UInt16]] in
+                let (a, b) = (
+                    SocketAddress.port(Array(c.image.local)), SocketAddress.port(Array(c.image.remote))
+                )
+                return [[a, b], [b, a]]
+            })
+        for old in SocketDiagnostics.closedConnections()
+        where pairs.contains([old.localPort, old.remotePort]) {
             SocketDiagnostics.destroy(old)
         }
     }
@@ -69,7 +75,7 @@ final class TCPRestore {
         let handle = Descriptor(owning: fd)
         // Several sockets of the job share a port; the option is set back afterwards.
         try handle.setOption(SOL_SOCKET, SocketOptions.reuseAddress, 1)
-        if let only = socket.options.first(where: { $0.level == 41 && $0.name == 26 }) { // IPV6_V6ONLY
+        if let only = socket.options.first(where: { $0.level == 41 && $0.name == 26 }) {  // IPV6_V6ONLY
             try handle.setOption(41, 26, value(Int32.self, from: Array(only.value)))
         }
         return handle
@@ -89,10 +95,12 @@ final class TCPRestore {
     private func connect(_ first: (index: Int, image: ImageTCPSocket)) throws {
         let second = peer(of: first.image)
         // Whichever port is a listener's must be the accepting side.
-        let (client, server) = isListening(first.image) && second != nil
+        let (client, server) =
+            isListening(first.image) && second != nil
             ? (second!.image, first.image) : (first.image, second?.image)
         let serverAddress = Array(client.remote)
-        let door = try self.door(serverAddress, family: server.map { Int32($0.family) } ?? Int32(client.family))
+        let door = try self.door(
+            serverAddress, family: server.map { Int32($0.family) } ?? Int32(client.family))
         let clientHandle = try make(client)
         // Receive buffers before the handshake: they decide the window that is offered.
         SocketOptions.setReceiveBuffer(clientHandle, like: client.options)
@@ -160,10 +168,11 @@ final class TCPRestore {
 
     private func send(_ bytes: [UInt8], _ handle: Descriptor) throws {
         var done = 0
+        let flags: Int32 = 0x40 | 0x4000 // MSG_DONTWAIT, MSG_NOSIGNAL
         let limit = Clock.monotonic() + 10_000_000_000
         while done < bytes.count {
             let n = bytes.withUnsafeBytes {
-                Glibc.send(handle.number, $0.baseAddress! + done, bytes.count - done, 0x40 | 0x4000) // DONTWAIT|NOSIGNAL
+                Glibc.send(handle.number, $0.baseAddress! + done, bytes.count - done, 0x40 | 0x4000)  // DONTWAIT|NOSIGNAL
             }
             if n < 0 && errno == EAGAIN && Clock.monotonic() < limit {
                 Clock.sleep(microseconds: 200)

@@ -27,14 +27,14 @@ struct UnixSocketCapture {
         socket.state = UInt32(known.state)
         socket.shutdown = UInt32(known.shutdown)
         socket.options = SocketOptions.capture(source.handle, family: AF_UNIX, type: type, tcp: false)
-        if known.state == 10 { // TCP_LISTEN
+        if known.state == 10 {  // TCP_LISTEN
             socket.backlog = known.backlog
             socket.pending = known.pending
             try checkPending(source, known)
         }
         describeFile(&socket, known, source.pid)
         if known.state != 10 {
-            let ends = type != 2 || known.shutdown & 1 != 0 // 0 bytes mean the end, not a message
+            let ends = type != 2 || known.shutdown & 1 != 0  // 0 bytes mean the end, not a message
             for item in try MessageQueueReader(source.handle, stream: ends).all() {
                 var message = item.message
                 message.openFiles = try item.descriptors.map { try context.openFiles.adopt($0) }

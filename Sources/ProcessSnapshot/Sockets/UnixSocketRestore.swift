@@ -34,13 +34,15 @@ final class UnixSocketRestore {
     /// After every description exists: messages may carry any of them.
     func fillQueues() throws {
         // Before: SO_PASSCRED decides what a message carries. After: filling changes the buffers.
-        for (id, handle) in handles { if let s = sockets[id] { SocketOptions.restore(s.image.options, handle) } }
+        for (id, handle) in handles {
+            if let s = sockets[id] { SocketOptions.restore(s.image.options, handle) }
+        }
         for (_, socket) in ordered where !socket.image.messages.isEmpty { try fill(socket.image) }
         for (_, socket) in ordered where socket.image.state == 10 { try pend(socket.image) }
         for (_, socket) in ordered {
             guard let handle = handles[socket.image.id] else { continue }
             SocketOptions.restore(socket.image.options, handle)
-            let how: Int32? = [1: 0, 2: 1, 3: 2][Int32(socket.image.shutdown)] // SHUT_RD, WR, RDWR
+            let how: Int32? = [1: 0, 2: 1, 3: 2][Int32(socket.image.shutdown)]  // SHUT_RD, WR, RDWR
             if let how { shutdown(handle.number, how) }
         }
         ghosts = [:]
@@ -97,7 +99,9 @@ final class UnixSocketRestore {
     /// from that listener if there still is one.
     private func connected(_ socket: ImageUnixSocket, peer: ImageUnixSocket?) throws {
         var (accepted, client) = (socket, peer)
-        if socket.address.isEmpty, let peer, !peer.address.isEmpty { (accepted, client) = (peer, socket) }
+        if socket.address.isEmpty, let peer, !peer.address.isEmpty {
+            (accepted, client) = (peer, socket)
+        }
         var pair: (Descriptor, Descriptor)?
         if !accepted.address.isEmpty,
             let listener = sockets.values.first(where: {
@@ -128,7 +132,7 @@ final class UnixSocketRestore {
             return
         }
         if socket.address.isEmpty, !socket.messages.isEmpty, sockets[socket.peer] == nil {
-            let ends = try Descriptor.socketPair(Int32(socket.type)) // its peer has closed
+            let ends = try Descriptor.socketPair(Int32(socket.type))  // its peer has closed
             handles[socket.id] = ends.0
             ghosts[socket.id] = ends.1
             return
@@ -145,7 +149,8 @@ final class UnixSocketRestore {
                 let handle = handles[socket.image.id]
             else { continue }
             let name = Array(peer.address)
-            try SocketAddress.connect(handle, address(name[0] == 0 ? name : Array(name.prefix { $0 != 0 }) + [0]))
+            try SocketAddress.connect(
+                handle, address(name[0] == 0 ? name : Array(name.prefix { $0 != 0 }) + [0]))
         }
     }
 
@@ -187,7 +192,9 @@ final class UnixSocketRestore {
         let from = Array(message.address.dropFirst(2))
         if let sender = sockets.values.first(where: {
             !from.isEmpty && Array($0.image.address).prefix(from.count) == from[...]
-        }), let handle = handles[sender.image.id] { return (handle, target) }
+        }), let handle = handles[sender.image.id] {
+            return (handle, target)
+        }
         let fd = Glibc.socket(AF_UNIX, 2 | cloexec, 0)
         try Kernel.libc(Int(fd), "create a Unix socket")
         let temporary = Descriptor(owning: fd)

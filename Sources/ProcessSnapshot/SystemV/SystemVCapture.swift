@@ -7,7 +7,8 @@ import LinuxSystem
 /// /proc/sysvipc (sysvipc(7)) as rows of named numbers.
 enum SystemVTable {
     static func rows(_ kind: String, in view: JobView) -> [[String: Int64]] {
-        guard let text = try? InIPCNamespace.of(view, { try ProcFS.text("/proc/sysvipc/\(kind)") }) else { return [] }
+        guard let text = try? InIPCNamespace.of(view, { try ProcFS.text("/proc/sysvipc/\(kind)") })
+        else { return [] }
         let lines = text.split(separator: "\n")
         guard let header = lines.first?.split(separator: " ").map(String.init) else { return [] }
         return lines.dropFirst().map { line in
@@ -59,11 +60,15 @@ struct SystemVCapture {
             let id = Int32(truncatingIfNeeded: row["shmid"] ?? -1)
             guard !known.contains(id), row["nattch"] == 0 else { continue }
             let handle = try InIPCNamespace.of(context.view) { () throws -> Descriptor in
-                let readOnly = 0o10000 // SHM_RDONLY
+                let readOnly = 0o10000  // SHM_RDONLY
                 let address = Kernel.raw(.shmat, Int(id), 0, readOnly)
                 try Kernel.check(address, "attach segment \(id)")
                 defer { _ = Kernel.raw(.shmdt, address) }
-                guard let entry = try MappingEntry.list(getpid()).first(where: { $0.start == UInt64(address) }) else {
+                guard
+                    let entry = try MappingEntry.list(getpid()).first(where: {
+                        $0.start == UInt64(address)
+                    })
+                else {
                     throw SystemError(code: EIO, operation: "find segment \(id)")
                 }
                 let range = "\(String(entry.start, radix: 16))-\(String(entry.end, radix: 16))"
@@ -80,21 +85,23 @@ struct SystemVCapture {
         for row in SystemVTable.rows("sem", in: context.view) {
             let id = Int32(row["semid"] ?? 0)
             let count = Int(row["nsems"] ?? 0)
-            let lastUsers = try semaphores(id, count, operation: 11) // GETPID
+            let lastUsers = try semaphores(id, count, operation: 11)  // GETPID
             guard isOurs(row) || lastUsers.contains(where: { members.contains(Int64($0)) })
             else { continue }
-            let values = try semaphores(id, count, operation: 12) // GETVAL
-            context.inventory.semaphoreSets.append(.with {
-                $0.id = id
-                $0.key = UInt32(truncatingIfNeeded: row["key"] ?? 0)
-                $0.mode = UInt32(row["perms"] ?? 0)
-                $0.uid = UInt32(row["uid"] ?? 0)
-                $0.gid = UInt32(row["gid"] ?? 0)
-                $0.values = values
-            })
+            let values = try semaphores(id, count, operation: 12)  // GETVAL
+            context.inventory.semaphoreSets.append(
+                .with {
+                    $0.id = id
+                    $0.key = UInt32(truncatingIfNeeded: row["key"] ?? 0)
+                    $0.mode = UInt32(row["perms"] ?? 0)
+                    $0.uid = UInt32(row["uid"] ?? 0)
+                    $0.gid = UInt32(row["gid"] ?? 0)
+                    $0.values = values
+                })
         }
         for row in SystemVTable.rows("msg", in: context.view) {
-            guard isOurs(row) || members.contains(row["lspid"] ?? 0) || members.contains(row["lrpid"] ?? 0)
+            guard
+                isOurs(row) || members.contains(row["lspid"] ?? 0) || members.contains(row["lrpid"] ?? 0)
             else { continue }
             context.inventory.messageQueues.append(try queue(row))
         }
@@ -115,7 +122,7 @@ struct SystemVCapture {
         let messages = try InIPCNamespace.of(context.view) { () throws -> [(Int64, [UInt8])] in
             try (0..<count).map { n in
                 var buffer = [UInt8](repeating: 0, count: 65536 + 8)
-                let copy = 0o40000 | 0o4000 // MSG_COPY | IPC_NOWAIT
+                let copy = 0o40000 | 0o4000  // MSG_COPY | IPC_NOWAIT
                 let length = buffer.withUnsafeMutableBytes {
                     Kernel.raw(.msgrcv, Int(id), Int(bitPattern: $0.baseAddress), 65536, n, copy)
                 }
@@ -138,7 +145,9 @@ struct SystemVCapture {
             $0.gid = UInt32(row["gid"] ?? 0)
             $0.capacityBytes = capacity
             $0.messages = messages.map { m in
-                .with { $0.type = m.0; $0.data = Data(m.1) }
+                .with {
+                    $0.type = m.0; $0.data = Data(m.1)
+                }
             }
         }
     }

@@ -11,7 +11,7 @@ struct SystemVRestore: Sendable {
     let inventory: ImageInventory
     let reader: ImageReader
 
-    private static let create = 0o1000 | 0o2000 // IPC_CREAT | IPC_EXCL
+    private static let create = 0o1000 | 0o2000  // IPC_CREAT | IPC_EXCL
 
     func restoreAll() throws {
         for object in inventory.sharedMemory where object.kind == .systemV { try segment(object) }
@@ -52,23 +52,25 @@ struct SystemVRestore: Sendable {
     /// Once every process has attached: segments that had been removed are removed again.
     func removeSegments() {
         for object in inventory.sharedMemory where object.kind == .systemV && object.removed {
-            _ = Kernel.raw(.shmctl, Int(object.systemVID), 0, 0) // IPC_RMID
+            _ = Kernel.raw(.shmctl, Int(object.systemVID), 0, 0)  // IPC_RMID
         }
     }
 
     private func semaphores(_ set: ImageSemaphoreSet) throws {
         try wantID("sem", set.id)
         let made = Kernel.raw(
-            .semget, Int(Int32(bitPattern: set.key)), set.values.count, Self.create | Int(set.mode & 0o777))
+            .semget, Int(Int32(bitPattern: set.key)), set.values.count,
+            Self.create | Int(set.mode & 0o777))
         try expect(made, set.id, "semaphore set")
         for (i, value) in set.values.enumerated() {
-            try Kernel.check(Kernel.raw(.semctl, made, i, 16, Int(value)), "set a semaphore") // SETVAL
+            try Kernel.check(Kernel.raw(.semctl, made, i, 16, Int(value)), "set a semaphore")  // SETVAL
         }
     }
 
     private func messages(_ queue: ImageMessageQueue) throws {
         try wantID("msg", queue.id)
-        let made = Kernel.raw(.msgget, Int(Int32(bitPattern: queue.key)), Self.create | Int(queue.mode & 0o777))
+        let made = Kernel.raw(
+            .msgget, Int(Int32(bitPattern: queue.key)), Self.create | Int(queue.mode & 0o777))
         try expect(made, queue.id, "message queue")
         for message in queue.messages {
             let raw = bytes(of: message.type) + Array(message.data)

@@ -35,21 +35,27 @@ struct TerminalCapture {
             terminal.index = number
             context.terminalMasters[number] = source.handle
             var flag: Int32 = 0
-            if (try? source.handle.control(Request.getPacket, &flag)) != nil { terminal.packetMode = flag != 0 }
-            if (try? source.handle.control(Request.getLock, &flag)) != nil { terminal.locked = flag != 0 }
+            if (try? source.handle.control(Request.getPacket, &flag)) != nil {
+                terminal.packetMode = flag != 0
+            }
+            if (try? source.handle.control(Request.getLock, &flag)) != nil {
+                terminal.locked = flag != 0
+            }
         } else {
             terminal.index = minor + (major - 136) * 256
         }
-        var attributes = [UInt8](repeating: 0, count: 36) // struct termios, kernel layout
+        var attributes = [UInt8](repeating: 0, count: 36)  // struct termios, kernel layout
         _ = attributes.withUnsafeMutableBytes {
             Kernel.raw(
-                .ioctl, Int(source.handle.number), Int(Request.getAttributes), Int(bitPattern: $0.baseAddress))
+                .ioctl, Int(source.handle.number), Int(Request.getAttributes),
+                Int(bitPattern: $0.baseAddress))
         }
         terminal.attributes = Data(attributes)
         var window = [UInt8](repeating: 0, count: 8)
         _ = window.withUnsafeMutableBytes {
             Kernel.raw(
-                .ioctl, Int(source.handle.number), Int(Request.getWindow), Int(bitPattern: $0.baseAddress))
+                .ioctl, Int(source.handle.number), Int(Request.getWindow),
+                Int(bitPattern: $0.baseAddress))
         }
         terminal.windowSize = Data(window)
         describeSession(source, &terminal)
@@ -62,9 +68,13 @@ struct TerminalCapture {
     private func describeSession(_ source: DescriptorSource, _ terminal: inout ImageTerminal) {
         let device = Int32(bitPattern: Self.deviceNumber(terminal.index))
         for process in context.processes {
-            guard let s = try? ProcessStatistics(pid: process.pid), s.terminal == device else { continue }
+            guard let s = try? ProcessStatistics(pid: process.pid), s.terminal == device else {
+                continue
+            }
             terminal.session = UInt32(max(0, context.inner(s.session)))
-            if s.foregroundGroup > 0 { terminal.foregroundGroup = UInt32(context.innerGroup(s.foregroundGroup)) }
+            if s.foregroundGroup > 0 {
+                terminal.foregroundGroup = UInt32(context.innerGroup(s.foregroundGroup))
+            }
             return
         }
     }

@@ -15,7 +15,7 @@ struct TerminalQueues {
     /// nil when the slave is closed for good and cannot be opened again.
     init?(master: Descriptor, packetMode: Bool) {
         let flags = Int(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
-        let fd = Kernel.raw(.ioctl, Int(master.number), 0x5441, flags) // TIOCGPTPEER
+        let fd = Kernel.raw(.ioctl, Int(master.number), 0x5441, flags)  // TIOCGPTPEER
         guard fd >= 0 else { return nil }
         self.master = master
         slave = Descriptor(owning: Int32(fd))
@@ -24,7 +24,7 @@ struct TerminalQueues {
 
     // Offsets in the kernel's struct termios (asm-generic/termbits.h).
     private static let outputFlags = 4..<8, localFlags = 12..<16, inputFlags = 0..<4
-    private static let minimum = 17 + 6, time = 17 + 5 // c_cc[VMIN], c_cc[VTIME]
+    private static let minimum = 17 + 6, time = 17 + 5  // c_cc[VMIN], c_cc[VTIME]
     private static let canonical: UInt32 = 2
 
     private func attributes() -> [UInt8] {
@@ -100,7 +100,7 @@ struct TerminalQueues {
         setAttributes(quiet)
         defer {
             var flushed: Int32 = 0
-            _ = try? slave.control(UInt(FIONREAD), &flushed) // waits for the line discipline
+            _ = try? slave.control(UInt(FIONREAD), &flushed)  // waits for the line discipline
             setAttributes(original)
         }
         try Kernel.libc(write(master.number, bytes, bytes.count), "put input back into a terminal")

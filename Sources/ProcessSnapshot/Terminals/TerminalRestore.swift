@@ -14,7 +14,9 @@ final class TerminalRestore {
 
     private func terminals() -> [(index: Int, file: ImageOpenFile, terminal: ImageTerminal)] {
         context.inventory.openFiles.enumerated().compactMap { i, file in
-            guard case .terminal(let terminal)? = file.kind, !terminal.controllingName else { return nil }
+            guard case .terminal(let terminal)? = file.kind, !terminal.controllingName else {
+                return nil
+            }
             return (i, file, terminal)
         }
     }
@@ -58,12 +60,14 @@ final class TerminalRestore {
         guard let master = masters[terminal.index] else { return }
         var attributes = Array(terminal.attributes)
         _ = attributes.withUnsafeMutableBytes {
-            Kernel.raw(.ioctl, Int(master.number), Int(Request.setAttributes), Int(bitPattern: $0.baseAddress))
+            Kernel.raw(
+                .ioctl, Int(master.number), Int(Request.setAttributes), Int(bitPattern: $0.baseAddress))
         }
         var window = Array(terminal.windowSize)
         if !terminal.supervised {
             _ = window.withUnsafeMutableBytes {
-                Kernel.raw(.ioctl, Int(master.number), Int(Request.setWindow), Int(bitPattern: $0.baseAddress))
+                Kernel.raw(
+                    .ioctl, Int(master.number), Int(Request.setWindow), Int(bitPattern: $0.baseAddress))
             }
         }
         if terminal.master && terminal.packetMode {
@@ -98,6 +102,7 @@ final class TerminalRestore {
     /// Opens the slave inside the process.
     private func borrow(_ index: UInt32, _ stub: Stub) throws -> UInt64 {
         let path = try stub.place(path: "/dev/pts/\(index)")
-        return try stub.call(.open, path, UInt64(O_RDWR | O_NOCTTY | O_NONBLOCK), 0, what: "open /dev/pts/\(index)")
+        return try stub.call(
+            .open, path, UInt64(O_RDWR | O_NOCTTY | O_NONBLOCK), 0, what: "open /dev/pts/\(index)")
     }
 }

@@ -25,8 +25,10 @@ struct ThreadCapture {
         let (registers, mask) = try process.original(thread)
         result.tid = UInt32(try ProcessStatus(path).namespacePids.last ?? thread.tid)
         let rseq = try thread.rseq()
-        result.registers = Data(bytes(of: try outsideCriticalSection(
-            InterruptedSyscall.restorable(registers), rseq)))
+        result.registers = Data(
+            bytes(
+                of: try outsideCriticalSection(
+                    InterruptedSyscall.restorable(registers), rseq)))
         result.xstate = Data(try thread.extendedState())
         result.signalMask = mask
         result.rseqAddress = rseq.pointer
@@ -45,7 +47,7 @@ struct ThreadCapture {
     /// What only the thread itself can be asked.
     func ask(_ remote: borrowing RemoteSyscalls, _ result: inout ImageThread) throws {
         result.credentials = try CredentialsCapture.capture(ProcessStatus(path), remote)
-        try remote.call(.prctl, 40, remote.scratch) // PR_GET_TID_ADDRESS
+        try remote.call(.prctl, 40, remote.scratch)  // PR_GET_TID_ADDRESS
         result.tidAddress = try remote.read(UInt64.self)
         try remote.call(.sigaltstack, 0, remote.scratch)
         result.altstackAddress = try remote.read(UInt64.self)
@@ -99,7 +101,7 @@ struct ThreadCapture {
             Kernel.raw(.schedGetaffinity, Int(thread.tid), $0.count, Int(bitPattern: $0.baseAddress))
         }
         if n > 0 { result.affinity = Data(mask[0..<n]) }
-        let priority = Kernel.raw(.ioprioGet, 1, Int(thread.tid)) // IOPRIO_WHO_PROCESS
+        let priority = Kernel.raw(.ioprioGet, 1, Int(thread.tid))  // IOPRIO_WHO_PROCESS
         if priority > 0 { result.ioPriority = UInt32(priority) }
     }
 }

@@ -44,22 +44,24 @@ struct ThreadRestore {
                 .rseq, thread.rseqAddress, UInt64(thread.rseqBytes), 0, UInt64(thread.rseqSignature),
                 what: "register")
         }
-        let disabled: UInt32 = 2 // SS_DISABLE
+        let disabled: UInt32 = 2  // SS_DISABLE
         if thread.altstackFlags & disabled == 0 {
-            let onStack: UInt32 = 1 // SS_ONSTACK, reported but not settable
-            let stack = bytes(of: thread.altstackAddress)
+            let onStack: UInt32 = 1  // SS_ONSTACK, reported but not settable
+            let stack =
+                bytes(of: thread.altstackAddress)
                 + bytes(of: thread.altstackFlags & ~onStack) + bytes(of: UInt32(0))
                 + bytes(of: thread.altstackBytes)
             _ = try stub.invoke(.sigaltstack, [try stub.place(stack), 0])
         }
         let name = try stub.place(path: thread.name)
-        try stub.call(.prctl, 15, name) // PR_SET_NAME
+        try stub.call(.prctl, 15, name)  // PR_SET_NAME
         if thread.timerSlackNs > 0 { _ = try stub.invoke(.prctl, [29, thread.timerSlackNs]) }
         for signal in thread.pending {
             let info = Array(signal)
             let number = value(Int32.self, from: info)
             try stub.call(
-                .rtTgsigqueueinfo, UInt64(process.pid), UInt64(thread.tid), UInt64(number), try stub.place(info),
+                .rtTgsigqueueinfo, UInt64(process.pid), UInt64(thread.tid), UInt64(number),
+                try stub.place(info),
                 what: "queue signal \(number)")
         }
         try scheduling(thread, stub)

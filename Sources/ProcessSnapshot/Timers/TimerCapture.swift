@@ -12,9 +12,12 @@ enum TimerCapture {
             try remote.call(.getitimer, UInt64(which), remote.scratch)
             let raw = try remote.readBytes(32)
             func microseconds(_ at: Int) -> UInt64 {
-                value(UInt64.self, from: raw, at: at) * 1_000_000 + value(UInt64.self, from: raw, at: at + 8)
+                value(UInt64.self, from: raw, at: at) * 1_000_000
+                    + value(UInt64.self, from: raw, at: at + 8)
             }
-            return .with { $0.intervalUs = microseconds(0); $0.valueUs = microseconds(16) }
+            return .with {
+                $0.intervalUs = microseconds(0); $0.valueUs = microseconds(16)
+            }
         }
     }
 
@@ -48,7 +51,8 @@ enum TimerCapture {
             try remote.call(.timerGettime, UInt64(UInt32(bitPattern: result[i].id)), remote.scratch)
             let raw = try remote.readBytes(32)
             func nanoseconds(_ at: Int) -> Int64 {
-                value(Int64.self, from: raw, at: at) * 1_000_000_000 + value(Int64.self, from: raw, at: at + 8)
+                value(Int64.self, from: raw, at: at) * 1_000_000_000
+                    + value(Int64.self, from: raw, at: at + 8)
             }
             result[i].intervalNs = nanoseconds(0)
             result[i].remainingNs = nanoseconds(16)

@@ -43,7 +43,8 @@ struct TimerRestore {
 
     private func create(_ timer: ImagePosixTimer, _ stub: Stub, exact: Bool) throws {
         // struct sigevent: value, signo, notify, tid
-        let event = bytes(of: timer.value) + bytes(of: timer.signal) + bytes(of: timer.notify)
+        let event =
+            bytes(of: timer.value) + bytes(of: timer.signal) + bytes(of: timer.notify)
             + bytes(of: Int32(bitPattern: timer.tid)) + [UInt8](repeating: 0, count: 44)
         for _ in 0..<100_000 {
             try stub.place(event, at: 64)

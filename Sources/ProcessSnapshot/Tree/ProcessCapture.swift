@@ -39,7 +39,8 @@ struct ProcessCapture {
         let statistics = try ProcessStatistics(pid: pid)
         return .with {
             $0.pid = UInt32(context.inner(pid))
-            $0.parentPid = statistics.parent == context.view.reaper
+            $0.parentPid =
+                statistics.parent == context.view.reaper
                 ? 0 : UInt32(max(0, context.inner(statistics.parent)))
             $0.group = UInt32(max(0, status.namespaceGroups.last ?? 0))
             $0.session = UInt32(max(0, status.namespaceSessions.last ?? 0))
@@ -51,7 +52,11 @@ struct ProcessCapture {
         var result = try place(pid, status, context)
         result.zombie = true
         result.waitStatus = try ProcessStatistics(pid: pid).exitCode
-        result.threads = [.with { $0.tid = result.pid; $0.exited = true; $0.name = status.name }]
+        result.threads = [
+            .with {
+                $0.tid = result.pid; $0.exited = true; $0.name = status.name
+            }
+        ]
         return result
     }
 
@@ -61,19 +66,22 @@ struct ProcessCapture {
         result.workingDirectory = try context.openFiles.adopt(cwd)
         let executable = try Descriptor.open(path + "/exe", O_RDONLY)
         result.executable = try context.openFiles.adopt(executable)
-        result.coreDumpFilter = UInt32((try? ProcFS.text(path + "/coredump_filter").trimmed) ?? "", radix: 16) ?? 0x33
-        result.personality = UInt32((try? ProcFS.text(path + "/personality").trimmed) ?? "", radix: 16) ?? 0
+        result.coreDumpFilter =
+            UInt32((try? ProcFS.text(path + "/coredump_filter").trimmed) ?? "", radix: 16) ?? 0x33
+        result.personality =
+            UInt32((try? ProcFS.text(path + "/personality").trimmed) ?? "", radix: 16) ?? 0
         result.root = ProcFS.link(path + "/root") ?? "/"
     }
 
     private func threads(_ result: inout ImageProcess, _ status: ProcessStatus) throws {
         if process.threads[0].tid != process.pid {
             // The leader called pthread_exit; its id lives on as a zombie.
-            result.threads.append(.with {
-                $0.tid = result.pid
-                $0.exited = true
-                $0.name = status.name
-            })
+            result.threads.append(
+                .with {
+                    $0.tid = result.pid
+                    $0.exited = true
+                    $0.name = status.name
+                })
         }
         for (i, thread) in process.threads.enumerated() {
             try checkSharing(thread)
@@ -93,7 +101,7 @@ struct ProcessCapture {
         let timers = result.posixTimers
         func expired(_ signal: Data) -> Int? {
             let info = Array(signal)
-            guard value(Int32.self, from: info, at: 8) == -2 else { return nil } // SI_TIMER
+            guard value(Int32.self, from: info, at: 8) == -2 else { return nil }  // SI_TIMER
             let id = value(Int32.self, from: info, at: 16)
             return timers.firstIndex { $0.id == id && $0.intervalNs > 0 }
         }
@@ -109,7 +117,7 @@ struct ProcessCapture {
     /// Threads have one descriptor table, one working directory (clone(2), CLONE_FILES, CLONE_FS),
     /// and no other process has the same.
     private func checkSharing(_ thread: Tracee) throws {
-        let (files, folder, memory) = (2, 3, 1) // KCMP_FILES, KCMP_FS, KCMP_VM
+        let (files, folder, memory) = (2, 3, 1)  // KCMP_FILES, KCMP_FS, KCMP_VM
         for kind in [files, folder] where thread.tid != process.anchor {
             guard Kernel.raw(.kcmp, Int(process.anchor), Int(thread.tid), kind) == 0 else {
                 throw context.refusal(.sharedTable, process.pid, "thread \(thread.tid) has its own")
@@ -119,7 +127,8 @@ struct ProcessCapture {
         for other in context.processes where other.pid < process.pid {
             for kind in [files, folder, memory]
             where Kernel.raw(.kcmp, Int(process.anchor), Int(other.anchor), kind) == 0 {
-                throw context.refusal(.sharedTable, process.pid, "shared with process \(context.inner(other.pid))")
+                throw context.refusal(
+                    .sharedTable, process.pid, "shared with process \(context.inner(other.pid))")
             }
         }
     }
@@ -135,13 +144,13 @@ struct ProcessCapture {
         result.posixTimers = try TimerCapture.posix(pid, remote) { tid in
             (try? ProcessStatus("/proc/\(pid)/task/\(tid)"))?.namespacePids.last ?? tid
         }
-        try remote.call(.prctl, 2, remote.scratch) // PR_GET_PDEATHSIG
+        try remote.call(.prctl, 2, remote.scratch)  // PR_GET_PDEATHSIG
         result.parentDeathSignal = try remote.read(UInt32.self)
-        try remote.call(.prctl, 37, remote.scratch) // PR_GET_CHILD_SUBREAPER
+        try remote.call(.prctl, 37, remote.scratch)  // PR_GET_CHILD_SUBREAPER
         result.childSubreaper = try remote.read(UInt32.self) != 0
         result.dumpable = UInt32(try remote.call(.prctl, 3))
         result.noTransparentHugePages = try remote.call(.prctl, 42) != 0
-        if try remote.invoke(.archPrctl, [0x1022, remote.scratch]) == 0 { // ARCH_GET_XCOMP_PERM
+        if try remote.invoke(.archPrctl, [0x1022, remote.scratch]) == 0 {  // ARCH_GET_XCOMP_PERM
             result.xstatePermission = try remote.read(UInt64.self)
         }
         result.memory = try MemoryCapture(context: context, process: process).capture(brk: brk)
@@ -160,13 +169,14 @@ struct ProcessCapture {
             let raw = try remote.readBytes(32)
             let words = (0..<4).map { value(UInt64.self, from: raw, at: $0 * 8) }
             guard words != [0, 0, 0, 0] else { continue }
-            result.append(.with {
-                $0.signal = UInt32(signal)
-                $0.handler = words[0]
-                $0.flags = words[1]
-                $0.restorer = words[2]
-                $0.mask = words[3]
-            })
+            result.append(
+                .with {
+                    $0.signal = UInt32(signal)
+                    $0.handler = words[0]
+                    $0.flags = words[1]
+                    $0.restorer = words[2]
+                    $0.mask = words[3]
+                })
         }
         return result
     }

@@ -50,9 +50,15 @@ final class ProcessRestore {
             case .file:
                 let path = context.inventory.backingFiles[Int(m.object)].path
                 handles.append(try context.open(path, m.writableFile ? O_RDWR : O_RDONLY))
-                assign.append { if m.writableFile { result.writableBacking[m.object] = $0 } else { result.backing[m.object] = $0 } }
+                assign.append {
+                    if m.writableFile {
+                        result.writableBacking[m.object] = $0
+                    } else {
+                        result.backing[m.object] = $0
+                    }
+                }
             case .sharedMemory:
-                guard let object = context.shared[Int(m.object)] else { continue } // System V
+                guard let object = context.shared[Int(m.object)] else { continue }  // System V
                 handles.append(object)
                 assign.append { result.shared[m.object] = $0 }
             case .openFile:
@@ -110,7 +116,9 @@ final class ProcessRestore {
         for descriptor in process.descriptors where context.files[Int(descriptor.openFile)] == nil {
             let file = context.inventory.openFiles[Int(descriptor.openFile)]
             guard let path = ownPath(file) else {
-                throw RestoreError("descriptor \(descriptor.number) of process \(process.pid) (\(file.path)) was not restored")
+                throw RestoreError(
+                    "descriptor \(descriptor.number) of process \(process.pid) (\(file.path)) was not restored"
+                )
             }
             let flags = UInt64(file.flags & ~UInt32(FileRestore.openOnly | 0o100000))
             let number = try stub.call(.open, try stub.place(path: path), flags, 0, what: path)
@@ -126,11 +134,11 @@ final class ProcessRestore {
     func restoreOwners() throws {
         for descriptor in process.descriptors {
             let file = context.inventory.openFiles[Int(descriptor.openFile)]
-            let (number, async) = (UInt64(descriptor.number), UInt32(0o20000)) // O_ASYNC
-            if file.owner != 0 { // F_SETOWN
+            let (number, async) = (UInt64(descriptor.number), UInt32(0o20000))  // O_ASYNC
+            if file.owner != 0 {  // F_SETOWN
                 _ = try stub.invoke(.fcntl, [number, 8, UInt64(bitPattern: Int64(file.owner))])
             }
-            if file.flags & async != 0 { // the signal tells the number it was set with
+            if file.flags & async != 0 {  // the signal tells the number it was set with
                 _ = try stub.invoke(.fcntl, [number, UInt64(F_SETFL), UInt64(file.flags)])
             }
         }
@@ -167,7 +175,8 @@ final class ProcessRestore {
 
     private func signals() throws {
         for action in process.actions {
-            let raw = bytes(of: action.handler) + bytes(of: action.flags) + bytes(of: action.restorer)
+            let raw =
+                bytes(of: action.handler) + bytes(of: action.flags) + bytes(of: action.restorer)
                 + bytes(of: action.mask)
             try stub.call(.rtSigaction, UInt64(action.signal), try stub.place(raw), 0, 8)
         }
@@ -192,18 +201,19 @@ final class ProcessRestore {
     }
 
     private func settings() throws {
-        if process.coreDumpFilter != 0x33, let file = try? Descriptor.open(
-            "/proc/\(stub.tracee.tid)/coredump_filter", O_WRONLY)
+        if process.coreDumpFilter != 0x33,
+            let file = try? Descriptor.open(
+                "/proc/\(stub.tracee.tid)/coredump_filter", O_WRONLY)
         {
             let text = "0x\(String(process.coreDumpFilter, radix: 16))"
             _ = write(file.number, text, text.utf8.count)
         }
-        if process.lockFuture { try stub.call(.mlockall, 2) } // MCL_FUTURE
+        if process.lockFuture { try stub.call(.mlockall, 2) }  // MCL_FUTURE
         if process.childSubreaper { try stub.call(.prctl, 36, 1) }
         if process.noTransparentHugePages { try stub.call(.prctl, 41, 1, 0, 0, 0) }
-        let base: UInt64 = 0x3 | 0x4 | 0xe0 | 0x200 // components every thread may use
+        let base: UInt64 = 0x3 | 0x4 | 0xe0 | 0x200  // components every thread may use
         for component: UInt64 in 17...18 where process.xstatePermission & ~base & (1 << component) != 0 {
-            _ = try stub.invoke(.archPrctl, [0x1023, component]) // ARCH_REQ_XCOMP_PERM
+            _ = try stub.invoke(.archPrctl, [0x1023, component])  // ARCH_REQ_XCOMP_PERM
         }
         let path = "/proc/\(stub.tracee.tid)/oom_score_adj"
         if process.oomScoreAdj != 0, let file = try? Descriptor.open(path, O_WRONLY) {
@@ -215,12 +225,17 @@ final class ProcessRestore {
     /// Ids and capabilities, last of what is injected: they may forbid the rest.
     func restoreCredentials() throws {
         for (thread, stub) in zip(process.threads, threads) where !thread.exited {
-            if process.personality != 0 { _ = try stub.invoke(.personality, [UInt64(process.personality)]) }
+            if process.personality != 0 {
+                _ = try stub.invoke(.personality, [UInt64(process.personality)])
+            }
             try CredentialsRestore(credentials: thread.credentials).apply(stub)
         }
         if process.parentDeathSignal != 0 { try stub.call(.prctl, 1, UInt64(process.parentDeathSignal)) }
-        if process.dumpable != 1 { _ = try stub.invoke(.prctl, [4, UInt64(process.dumpable)]) }
-        else { _ = try stub.invoke(.prctl, [4, 1]) }
+        if process.dumpable != 1 {
+            _ = try stub.invoke(.prctl, [4, UInt64(process.dumpable)])
+        } else {
+            _ = try stub.invoke(.prctl, [4, 1])
+        }
     }
 
     /// A leader that had exited exits again; then the trampoline goes and registers come.
