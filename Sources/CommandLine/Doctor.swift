@@ -116,6 +116,26 @@ enum LimitsDocument {
                 "| \(limit.rawValue) | \(limit.title) | \(limit.reason) | \(limit.remedy) | \(limit.isTemporary ? 75 : 77) |"
             )
         }
+        lines += ["", "## What comes back a little differently", ""]
+        lines += differences.map { "- " + $0 }
         return lines.joined(separator: "\n")
     }
+
+    /// Not refused, because programs live with it, and told here.
+    private static let differences = [
+        "The parent of the command, and of orphans, is the pod's first process (pid 1) after a restart.",
+        "SO_PEERCRED of a restored Unix socket, and SCM_CREDENTIALS of a message that waited in one, name Fermata.",
+        "Undo values of System V semaphores (SEM_UNDO), and the ids of the processes that last used System V "
+            + "objects, start from nothing: the kernel shows neither.",
+        "A pipe's content is packed: it may take a little more than before.",
+        "A line that was being typed in canonical mode, and not yet ended, is lost.",
+        "A system call with a relative timeout that cannot report the time left starts it anew.",
+        "Connections inside the job are made anew with the same addresses: sequence numbers differ, and TCP urgent "
+            + "marks are refused.",
+        "Private memory that parent and child still shared copy-on-write takes its full size in each.",
+        "Inherited descriptors above 2 that `fermata restart` was not given become /dev/null.",
+        "Files that the job wrote, closed and did not have open at the cut stay as they are on disk; those it had "
+            + "open for writing are rolled back to the cut (--files).",
+        "The job is restarted in this host's network: its addresses must exist here, its ports must be free.",
+    ]
 }

@@ -31,10 +31,10 @@ import Testing
 
     @Test func thereIsSomethingToRead() { #expect(Self.product.count > 50) }
 
-    @Test("At most 110 columns")
+    @Test("At most 110 columns, sentences for people apart")
     func columns() {
         for source in Self.product {
-            for (i, line) in source.lines.enumerated() where line.count > 110 {
+            for (i, line) in source.lines.enumerated() where line.count > 110 && !line.contains("\"") {
                 Issue.record("\(source.path):\(i + 1): \(line.count) columns")
             }
         }

@@ -172,7 +172,7 @@ final class TCPRestore {
         let limit = Clock.monotonic() + 10_000_000_000
         while done < bytes.count {
             let n = bytes.withUnsafeBytes {
-                Glibc.send(handle.number, $0.baseAddress! + done, bytes.count - done, 0x40 | 0x4000)  // DONTWAIT|NOSIGNAL
+                Glibc.send(handle.number, $0.baseAddress! + done, bytes.count - done, flags)
             }
             if n < 0 && errno == EAGAIN && Clock.monotonic() < limit {
                 Clock.sleep(microseconds: 200)
