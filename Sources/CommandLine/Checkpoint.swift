@@ -96,7 +96,8 @@ struct CheckpointReport: Encodable {
     var text: String {
         let durable = UInt64(durableSeconds * 1e9)
         return """
-            checkpoint \(job)@\(epoch): \(processes) processes, \(threads) threads, \(Terminal.bytes(storedBytes))
+            checkpoint \(job)@\(epoch): \(processes) processes, \(threads) threads, \
+            \(Terminal.bytes(storedBytes))
               stall    \(Terminal.duration(UInt64(stallSeconds * 1e9)))  (the job stood still; mode \(mode))
               durable  \(Terminal.duration(durable))  (\(Terminal.rate(storedBytes, durable)), fsync included)
               skipped  \(zeroPagesSkipped) zero pages, \(filePagesSkipped) pages equal to their file
