@@ -272,12 +272,14 @@ public nonisolated struct ControlProcessStatus: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// as the job sees it
   public var pid: Int32 = 0
 
   public var hostPid: Int32 = 0
 
   public var command: String = String()
 
+  /// one letter, proc(5)
   public var state: String = String()
 
   public var residentBytes: UInt64 = 0
