@@ -52,7 +52,10 @@ struct Restart: ParsableCommand {
             job = name
             reader = try ImageReader(store: store, job: name, epoch: epoch)
             signals = try Supervisor.blockSignals()
-        } catch { throw Self.failure(error) }
+        } catch let error as CommandFailure { throw error } catch {
+            let (code, text) = classify(error)
+            throw CommandFailure(code: code, text: text)
+        }
         let (restored, stages) = try restore(reader)
         let relay = try relay(restored)
         let seconds = interval ?? Shared.environment("FERMATA_INTERVAL").flatMap(Double.init) ?? 0

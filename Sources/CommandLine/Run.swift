@@ -39,31 +39,29 @@ struct Run: ParsableCommand {
     @Option(help: "Committed checkpoints to keep; 0: all.")
     var keep = 0
 
-    @Argument(parsing: .captureForPassthrough, help: "The command and its arguments, after --.")
-    var command: [String]
+    @Argument(parsing: .postTerminator, help: "The command and its arguments, after --.")
+    var command: [String] = []
 
     func validate() throws {
-        guard let first = words.first, !first.isEmpty else {
+        guard let first = command.first, !first.isEmpty else {
             throw ValidationError("no command; write: fermata run -- COMMAND…")
         }
     }
 
-    private var words: [String] { command.first == "--" ? Array(command.dropFirst()) : command }
-
     func run() throws {
-        let name = try JobName.choose(job ?? Shared.environment("FERMATA_JOB_NAME"), command: words[0])
+        let name = try JobName.choose(job ?? Shared.environment("FERMATA_JOB_NAME"), command: command[0])
         let runtime = RuntimeFolder.locate(Shared.environment)
         try JobName.claim(name, runtime)
         let seconds = interval ?? Shared.environment("FERMATA_INTERVAL").flatMap(Double.init) ?? 0
         let configuration = Supervisor.Configuration(
-            job: name, command: words, store: store.value, runtime: runtime,
+            job: name, command: command, store: store.value, runtime: runtime,
             options: CaptureOptions(mode: mode, files: files), intervalSeconds: seconds, keep: keep)
         let status: Int32
         do {
             let signals = try Supervisor.blockSignals()
             let hasTerminal = (0...2).contains { isatty($0) == 1 }
             let relay = hasTerminal ? try TerminalRelay.create() : nil
-            let launch = try NativeLaunch(command: words, job: name, terminal: relay)
+            let launch = try NativeLaunch(command: command, job: name, terminal: relay)
             let supervisor = try Supervisor(
                 configuration, source: .native(root: launch.root), inherited: Shared.inherited,
                 terminal: relay, signals: signals)

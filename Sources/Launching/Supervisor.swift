@@ -98,6 +98,8 @@ public final class Supervisor {
         terminal?.start()
         while rootStatus == nil { turn() }
         for connection in connections { try? connection.join() }
+        // What the command left running needs its memory before this process, which serves it, goes.
+        if case .pod(let job) = source { job.pager?.wait() }
         terminal?.stop()
         service.record.remove(from: configuration.runtime)
         let status = rootStatus!

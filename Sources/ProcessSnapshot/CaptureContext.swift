@@ -31,6 +31,9 @@ final class CaptureContext {
     var savedFiles: [FileIdentity: UInt32] = [:]
     var backingFiles: [FileIdentity: UInt32] = [:]
     var sharedObjects: [FileIdentity: UInt32] = [:]
+    /// What a private mapping of a file is backed by, by what /proc/PID/maps says of the file: a
+    /// library is looked at once, not in every process and for every segment.
+    var privateMappings: [MappedFile: (backing: ImageMapping.Backing, object: UInt32)] = [:]
     /// Descriptors through which saved files and shared objects are read in the same stop.
     var savedSources: [Descriptor] = []
     var sharedSources: [Descriptor] = []
@@ -64,6 +67,12 @@ final class CaptureContext {
     func refusal(_ limit: Limit, _ pid: pid_t, _ resource: String) -> Refusal {
         Refusal(limit, pid: inner(pid), command: JobView.command(pid), resource: resource)
     }
+}
+
+struct MappedFile: Hashable {
+    let device: UInt64
+    let inode: UInt64
+    let path: String
 }
 
 /// Device and inode: which file it is, whatever its name.

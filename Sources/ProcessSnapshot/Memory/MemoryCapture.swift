@@ -117,6 +117,16 @@ struct MemoryCapture {
     }
 
     private func describeFile(_ entry: MappingEntry, _ result: inout ImageMapping) throws {
+        let key = MappedFile(device: entry.device, inode: entry.inode, path: entry.path)
+        if !entry.shared, let known = context.privateMappings[key] {
+            (result.backing, result.object) = known
+            return
+        }
+        try openFile(entry, &result)
+        if !entry.shared { context.privateMappings[key] = (result.backing, result.object) }
+    }
+
+    private func openFile(_ entry: MappingEntry, _ result: inout ImageMapping) throws {
         if entry.path.hasPrefix("anon_inode:") || entry.path.hasPrefix("/anon_hugepage")
             || entry.path.hasPrefix("socket:")
         {
