@@ -130,8 +130,10 @@ enum LimitsDocument {
         "A pipe's content is packed: it may take a little more than before.",
         "A line that was being typed in canonical mode, and not yet ended, is lost.",
         "A system call with a relative timeout that cannot report the time left starts it anew.",
-        "Connections inside the job are made anew with the same addresses: sequence numbers differ, and TCP urgent "
-            + "marks are refused.",
+        "Connections inside the job are made anew with the same addresses: sequence numbers differ, TCP urgent marks "
+            + "are refused, and a connecting side whose port somebody else has by then gets another.",
+        "A thread that waited in futex(2) waits again a moment after the others run: a wake without a change of the "
+            + "futex word in that moment finds nobody.",
         "Private memory that parent and child still shared copy-on-write takes its full size in each.",
         "Inherited descriptors above 2 that `fermata restart` was not given become /dev/null.",
         "Files that the job wrote, closed and did not have open at the cut stay as they are on disk; those it had "

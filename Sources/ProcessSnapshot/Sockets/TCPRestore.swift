@@ -105,7 +105,9 @@ final class TCPRestore {
         // Receive buffers before the handshake: they decide the window that is offered.
         SocketOptions.setReceiveBuffer(clientHandle, like: client.options)
         SocketOptions.setReceiveBuffer(door, like: server?.options ?? [])
-        try SocketAddress.bind(clientHandle, Array(client.local))
+        // In the host's network another program may have got the port meanwhile; the connection
+        // then has another one on this side, which matters less than having it.
+        try? SocketAddress.bind(clientHandle, Array(client.local))
         try SocketAddress.connect(clientHandle, serverAddress)
         let fd = accept(door.number, nil, nil)
         try Kernel.libc(Int(fd), "accept a restored connection")
