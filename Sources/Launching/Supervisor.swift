@@ -49,6 +49,8 @@ public final class Supervisor {
     private var connections: [Parallel.Task<Void>] = []
     private var rootStatus: Int32?
     private var nextCheckpoint: Int64 = .max
+    /// When to look for ended processes without having been told.
+    private var reapAt: Int64 = 0
 
     /// Signals that are passed on to the job.
     private static let forwarded: [Int32] = [
@@ -124,14 +126,14 @@ public final class Supervisor {
         if watched[2].revents != 0 { takeEnds() }
         if own > 3, watched[3].revents != 0 { takeReports() }
         terminal?.handle(Array(watched[own...]))
-        if watched.allSatisfy({ $0.revents == 0 }) { reap() }  // a second without news
+        if Clock.monotonic() >= reapAt { reap() }
         if Clock.monotonic() >= nextCheckpoint { automaticCheckpoint() }
         connections.removeAll { $0.isFinished }
     }
 
     private func timeout() -> Int32 {
-        guard nextCheckpoint != .max else { return 1000 }
-        return Int32(clamping: max(0, (nextCheckpoint - Clock.monotonic()) / 1_000_000 + 1))
+        let next = min(nextCheckpoint, reapAt)
+        return Int32(clamping: max(0, (next - Clock.monotonic()) / 1_000_000 + 1))
     }
 
     // MARK: ends of processes
@@ -142,6 +144,9 @@ public final class Supervisor {
             let number = Int32(value(UInt32.self, from: info))
             let code = value(Int32.self, from: info, at: 8)
             switch number {
+            // A checkpoint's tracees report hundreds of stops with the same signal (CLD_TRAPPED in
+            // waitid(2)), and an end may hide behind one of them: looked for when they are over.
+            case SIGCHLD where code == 4: reapAt = min(reapAt, Clock.monotonic() + 20_000_000)
             case SIGCHLD: reap()
             case SIGWINCH: terminal?.copyWindowSize()
             default: forward(number, fromTerminal: code > 0)
@@ -165,6 +170,7 @@ public final class Supervisor {
     /// those that a checkpoint's thread has seized: for a tracee of its own process group's the
     /// kernel does not tell the two waits apart (kernel/exit.c, wait_consider_task).
     private func reap() {
+        reapAt = Clock.monotonic() + 1_000_000_000
         var status: Int32 = 0
         for pid in ProcFS.children(of: getpid()) {
             guard let state = try? ProcessStatus("/proc/\(pid)"), state.state == UInt8(ascii: "Z"),

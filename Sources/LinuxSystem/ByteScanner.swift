@@ -32,6 +32,15 @@ public struct ByteScanner {
         return value
     }
 
+    public mutating func octal() -> UInt64 {
+        var value: UInt64 = 0
+        while let c = current, c >= 48, c <= 55 {
+            value = value << 3 | UInt64(c - 48)
+            index += 1
+        }
+        return value
+    }
+
     public mutating func signed() -> Int64 {
         let negative = current == UInt8(ascii: "-")
         if negative { index += 1 }

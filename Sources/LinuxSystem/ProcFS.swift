@@ -113,6 +113,8 @@ public struct ProcessStatus: Sendable {
         }
     }
 
+    /// Compares bytes, not strings: a job's threads have thousands of these lines, and they are
+    /// read while it stands still.
     private mutating func set(_ key: ArraySlice<UInt8>, _ scanner: inout ByteScanner) {
         func list() -> [UInt32] {
             var values: [UInt32] = []
@@ -122,32 +124,40 @@ public struct ProcessStatus: Sendable {
             }
             return values
         }
-        switch key.text {
-        case "Name": name = scanner.rest.text
-        case "State": state = scanner.current ?? 0
-        case "Umask":
-            var value: UInt32 = 0
-            while let c = scanner.current { value = value * 8 + UInt32(c - 48); scanner.skip() }
-            umask = value
-        case "TracerPid": tracer = pid_t(scanner.decimal())
-        case "Uid": uids = list()
-        case "Gid": gids = list()
-        case "Groups": groups = list()
-        case "NSpid": namespacePids = list().map(pid_t.init)
-        case "NSpgid": namespaceGroups = list().map(pid_t.init)
-        case "NSsid": namespaceSessions = list().map(pid_t.init)
-        case "VmLck": lockedKiB = scanner.decimal()
-        case "VmRSS": residentKiB = scanner.decimal()
-        case "SigIgn": signalsIgnored = scanner.hex()
-        case "SigCgt": signalsCaught = scanner.hex()
-        case "CapInh": capabilities[0] = scanner.hex()
-        case "CapPrm": capabilities[1] = scanner.hex()
-        case "CapEff": capabilities[2] = scanner.hex()
-        case "CapBnd": capabilities[3] = scanner.hex()
-        case "CapAmb": capabilities[4] = scanner.hex()
-        case "NoNewPrivs": noNewPrivileges = scanner.decimal() != 0
-        case "Seccomp": seccomp = scanner.decimal()
-        case "x86_Thread_features": shadowStack = scanner.rest.text.contains("shstk")
+        func named(_ name: StaticString) -> Bool {
+            key.count == name.utf8CodeUnitCount && key.starts(with: name)
+        }
+        switch key.first {
+        case UInt8(ascii: "N"):
+            if named("Name") { name = scanner.rest.text }
+            if named("NSpid") { namespacePids = list().map(pid_t.init) }
+            if named("NSpgid") { namespaceGroups = list().map(pid_t.init) }
+            if named("NSsid") { namespaceSessions = list().map(pid_t.init) }
+            if named("NoNewPrivs") { noNewPrivileges = scanner.decimal() != 0 }
+        case UInt8(ascii: "S"):
+            if named("State") { state = scanner.current ?? 0 }
+            if named("SigIgn") { signalsIgnored = scanner.hex() }
+            if named("SigCgt") { signalsCaught = scanner.hex() }
+            if named("Seccomp") { seccomp = scanner.decimal() }
+        case UInt8(ascii: "C"):
+            if named("CapInh") { capabilities[0] = scanner.hex() }
+            if named("CapPrm") { capabilities[1] = scanner.hex() }
+            if named("CapEff") { capabilities[2] = scanner.hex() }
+            if named("CapBnd") { capabilities[3] = scanner.hex() }
+            if named("CapAmb") { capabilities[4] = scanner.hex() }
+        case UInt8(ascii: "U"):
+            if named("Uid") { uids = list() }
+            if named("Umask") { umask = UInt32(scanner.octal()) }
+        case UInt8(ascii: "G"):
+            if named("Gid") { gids = list() }
+            if named("Groups") { groups = list() }
+        case UInt8(ascii: "V"):
+            if named("VmLck") { lockedKiB = scanner.decimal() }
+            if named("VmRSS") { residentKiB = scanner.decimal() }
+        case UInt8(ascii: "T"):
+            if named("TracerPid") { tracer = pid_t(scanner.decimal()) }
+        case UInt8(ascii: "x"):
+            if named("x86_Thread_features") { shadowStack = scanner.rest.text.contains("shstk") }
         default: break
         }
     }
@@ -275,9 +285,7 @@ public struct DescriptorInfo: Sendable {
             switch line[..<colon].text {
             case "pos": position = scanner.signed()
             case "flags":
-                var value: Int32 = 0
-                while let c = scanner.current { value = value << 3 | Int32(c - 48); scanner.skip() }
-                flags = value
+                flags = Int32(truncatingIfNeeded: scanner.octal())
             case "ino": inode = scanner.decimal()
             case let key: extra.append((key, scanner.rest.text))
             }

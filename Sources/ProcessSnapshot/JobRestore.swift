@@ -28,6 +28,7 @@ public final class JobRestore {
     private let context: RestoreContext
     private var pod: Stub!
     private var podRegisters = user_regs_struct()
+    private var podAffinity = Affinity.all
     private var channel: Descriptor!
     private var transfer: DescriptorTransfer!
     private var processes: [ProcessRestore] = []
@@ -139,6 +140,11 @@ public final class JobRestore {
         }
         context.root = try Descriptor.open("/proc/\(context.podPid)/root", O_RDONLY | O_DIRECTORY)
         pod = try Stub.seize(context.podPid)
+        // From here on this thread and the stubs share a CPU, see `withRemoteSyscalls`: the
+        // stubs inherit the mask, threads get theirs back with their registers.
+        podAffinity = try Affinity(of: context.podPid).lasting
+        Affinity.here.apply(to: 0)
+        Affinity.here.apply(to: context.podPid)
         podRegisters = try pod.tracee.registers()
         let scratch = try pod.call(
             .mmap, 0, 16384, UInt64(PROT_READ | PROT_WRITE), UInt64(MAP_PRIVATE | MAP_ANONYMOUS),
@@ -318,6 +324,7 @@ public final class JobRestore {
         var registers = InterruptedSyscall.resumable(podRegisters)
         registers.orig_rax = UInt64.max
         try pod.tracee.setRegisters(registers)
+        podAffinity.apply(to: context.podPid)
         try pod.tracee.detach()
     }
 }

@@ -8,8 +8,8 @@ import LinuxSystem
 ///
 /// When a tracer dies the kernel detaches its tracees, and they run on from whatever registers
 /// they have. So an injected `syscall` is always followed by code that brings the thread back
-/// by itself: it sets the signal mask the thread had and reloads every register that injection
-/// changes. Nothing is pushed: the stack may be a goroutine's, with another object below it.
+/// by itself: it sets the CPUs and the signal mask the thread had and reloads every register that
+/// injection changes. Nothing is pushed: the stack may be a goroutine's, with another object below it.
 /// While the tracer lives that code never runs; registers are put back by ptrace.
 ///
 /// It lives in the unused tail of the vDSO's last page (a process-private copy after the first
@@ -22,11 +22,20 @@ struct RecoveryTrampoline {
     let cloneEntry: UInt64
     /// A snapshot child set to this address ends.
     let exitEntry: UInt64
+    /// Many calls in a row: rbx points to entries of eight words (number, six arguments, result),
+    /// ebp counts them.
+    let batchEntry: UInt64
+    /// Where the instruction pointer is after each of them, ebp being 1 after the last.
+    let batchReturn: UInt64
     let recoveryEntry: UInt64
     private let slots: UInt64
     private let base: UInt64
 
-    static let size: UInt64 = 384
+    /// Code, slots, CPU mask.
+    static let size: UInt64 = 528
+    private static let codeBytes: UInt64 = 288
+    /// A CPU mask longer than this cannot be put back: 1024 CPUs.
+    static let affinityBytes = 128
 
     /// Finds the tail of the vDSO. Throws ENOEXEC when there is no room for the code.
     init(vdso: MappingEntry, memory: RemoteMemory) throws(SystemError) {
@@ -42,23 +51,28 @@ struct RecoveryTrampoline {
         plainEntry = base
         cloneEntry = base + 16
         exitEntry = base + 16 + 7
-        recoveryEntry = base + 48
-        slots = base + 192
+        batchEntry = base + 48
+        batchReturn = base + 48 + 29
+        recoveryEntry = base + 96
+        slots = base + Self.codeBytes
     }
 
-    /// Writes code and the registers and mask to go back to. The thread must be stopped and
-    /// must not be inside the trampoline's recovery code.
+    /// Writes code and what to go back to: registers, signal mask, CPUs. The thread must be
+    /// stopped and must not be inside the trampoline's recovery code.
     func arm(
-        _ memory: RemoteMemory, back registers: user_regs_struct, mask: UInt64
+        _ memory: RemoteMemory, back registers: user_regs_struct, mask: UInt64, affinity: Affinity
     ) throws(SystemError) {
+        let cpus = affinity.mask.prefix(Self.affinityBytes)
         try memory.write(
-            code(directionFlag: registers.eflags & 0x400 != 0) + data(registers, mask),
+            code(directionFlag: registers.eflags & 0x400 != 0, affinityBytes: cpus.count)
+                + data(registers, mask) + cpus,
             at: base)
     }
 
     private enum Slot: UInt64 {
         case mask = 0, rdi = 8, rsi = 16, rdx = 24, r10 = 32, r8 = 40, r9 = 48, rcx = 56
         case r11 = 64, rax = 72, rip = 80, flags = 88, overflow = 89
+        case rbx = 96, rbp = 104, affinity = 112
     }
 
     private func data(_ r: user_regs_struct, _ mask: UInt64) -> [UInt8] {
@@ -68,10 +82,12 @@ struct RecoveryTrampoline {
         }
         result.append(UInt8(truncatingIfNeeded: r.eflags))
         result.append(r.eflags & 0x800 != 0 ? 0x7f : 0)
+        result += [UInt8](repeating: 0, count: Int(Slot.rbx.rawValue) - result.count)
+        result += bytes(of: r.rbx) + bytes(of: r.rbp)
         return result
     }
 
-    private func code(directionFlag: Bool) -> [UInt8] {
+    private func code(directionFlag: Bool, affinityBytes: Int) -> [UInt8] {
         var c: [UInt8] = []
         func pad(to offset: Int) { while c.count < offset { c.append(0x90) } }
         func address(_ slot: Slot) {
@@ -82,11 +98,22 @@ struct RecoveryTrampoline {
             c += opcode
             address(slot)
         }
-        c += [0x0f, 0x05, 0xeb, 44]  // syscall; jmp recovery
+        c += [0x0f, 0x05, 0xeb, 92]  // syscall; jmp recovery
         pad(to: 16)
-        c += [0x0f, 0x05, 0x48, 0x85, 0xc0, 0x75, 25]  // syscall; test rax, rax; jnz recovery
+        c += [0x0f, 0x05, 0x48, 0x85, 0xc0, 0x75, 73]  // syscall; test rax, rax; jnz recovery
         c += [0xb8, 231, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05]  // exit_group(0)
         pad(to: 48)
+        c += [0x48, 0x8b, 0x03, 0x48, 0x8b, 0x7b, 8]  // mov rax, [rbx]; rdi, [rbx + 8]
+        c += [0x48, 0x8b, 0x73, 16, 0x48, 0x8b, 0x53, 24]  // rsi, rdx
+        c += [0x4c, 0x8b, 0x53, 32, 0x4c, 0x8b, 0x43, 40]  // r10, r8
+        c += [0x4c, 0x8b, 0x4b, 48, 0x0f, 0x05]  // r9; syscall
+        c += [0x48, 0x89, 0x43, 56, 0x48, 0x83, 0xc3, 64]  // mov [rbx + 56], rax; add rbx, 64
+        c += [0xff, 0xcd, 0x75, 0xd7]  // dec ebp; jnz batch
+        pad(to: 96)
+        c += [0xb8, 203, 0, 0, 0, 0x31, 0xff, 0xbe]  // sched_setaffinity(0,
+        c += bytes(of: UInt32(affinityBytes))  //   length,
+        load([0x48, 0x8d, 0x15], .affinity)  //   &mask)
+        c += [0x0f, 0x05]
         c += [0xb8, 14, 0, 0, 0, 0xbf, 2, 0, 0, 0]  // rt_sigprocmask(SIG_SETMASK,
         load([0x48, 0x8d, 0x35], .mask)  //   &mask,
         c += [0x31, 0xd2, 0x41, 0xba, 8, 0, 0, 0, 0x0f, 0x05]  // NULL, 8)
@@ -103,9 +130,11 @@ struct RecoveryTrampoline {
         load([0x48, 0x8b, 0x0d], .rcx)
         load([0x4c, 0x8b, 0x1d], .r11)
         load([0x48, 0x8b, 0x05], .rax)
+        load([0x48, 0x8b, 0x1d], .rbx)
+        load([0x48, 0x8b, 0x2d], .rbp)
         load([0xff, 0x25], .rip)  // jmp [rip]
-        precondition(c.count <= 192)
-        pad(to: 192)
+        precondition(c.count <= Self.codeBytes)
+        pad(to: Int(Self.codeBytes))
         return c
     }
 }

@@ -74,6 +74,8 @@ public struct RemoteSyscalls: RemoteCaller, ~Copyable {
     public let memory: RemoteMemory
     public let scratch: UInt64
     let base: user_regs_struct
+    /// Signals that the thread had blocked when it stopped.
+    let mask: UInt64
     let trampoline: RecoveryTrampoline
 
     public func invoke(
@@ -90,6 +92,64 @@ public struct RemoteSyscalls: RemoteCaller, ~Copyable {
         try step("entry")
         try step("exit")
         return Int(Int64(bitPattern: try thread.registers().rax))
+    }
+
+    /// Runs calls one after another with a single stop at the end, instead of two stops for each.
+    /// Their results. At most 96 calls; the upper 8 KiB of scratch memory hold their table.
+    ///
+    /// The stop is a signal that the thread sends itself, one of those that have no effect on it
+    /// (signal(7), "Ign"): neither caught nor blocked. So it harms nobody if the tracer is killed
+    /// before it takes the signal away, and none that comes from elsewhere can be lost.
+    public func invokeAll(
+        _ calls: [(number: SystemCall, arguments: [UInt64])]
+    ) throws(RemoteError) -> [Int] {
+        let status: ProcessStatus
+        do throws(SystemError) { status = try ProcessStatus("/proc/\(thread.tid)") } catch {
+            throw .trace(error, tid: thread.tid)
+        }
+        let used = status.signalsCaught | mask
+        guard let signal = [SIGWINCH, SIGURG].first(where: { used & Self.bit($0) == 0 }),
+            let inner = status.namespacePids.last
+        else {
+            var results: [Int] = []
+            for call in calls { results.append(try invoke(call.number, call.arguments)) }
+            return results
+        }
+        precondition(calls.count <= 96)
+        let end = (number: SystemCall.tkill, arguments: [UInt64(inner), UInt64(signal)])
+        let table = try place((calls + [end]).flatMap(Self.entry), at: 8192)
+        var registers = base
+        registers.rip = trampoline.batchEntry
+        registers.orig_rax = UInt64.max
+        registers.rbx = table
+        registers.rbp = UInt64(calls.count + 1)
+        try thread.setRegisters(registers)
+        try thread.setSignalMask(~Self.bit(signal))
+        try awaitBatch(signal)
+        try thread.setSignalMask(UInt64.max)
+        let words = try readBytes(calls.count * 64, at: 8192)
+        return calls.indices.map { value(Int.self, from: words, at: $0 * 64 + 56) }
+    }
+
+    private func awaitBatch(_ signal: Int32) throws(RemoteError) {
+        while true {
+            try thread.continueRunning()
+            switch thread.wait() {
+            case .signal(signal)?:
+                let now = try thread.registers()
+                if now.rip == trampoline.batchReturn && now.rbp == 1 { return }
+            case .signal(let other)?: thread.held.append(other)
+            case .event?, .interrupted?, .systemCall?: continue
+            case .exited?, .killed?, nil: throw .vanished(tid: thread.tid)
+            }
+        }
+    }
+
+    private static func bit(_ signal: Int32) -> UInt64 { 1 << UInt64(signal - 1) }
+
+    private static func entry(_ number: SystemCall, _ arguments: [UInt64]) -> [UInt8] {
+        let words = [UInt64(number.rawValue)] + arguments
+        return (words + [UInt64](repeating: 0, count: 8 - words.count)).flatMap { bytes(of: $0) }
     }
 
     static func registers(
@@ -110,13 +170,14 @@ public struct RemoteSyscalls: RemoteCaller, ~Copyable {
     }
 
     /// To the next syscall stop. Signals are blocked meanwhile; what else may come between is a
-    /// clone event, or the notice of a group stop.
+    /// clone event, the notice of a group stop, or SIGSTOP, which is sent again at the end.
     private func step(_ which: StaticString) throws(RemoteError) {
         while true {
             try thread.resume(Int32(FERMATA_PTRACE_SYSCALL))
             switch thread.wait() {
             case .systemCall?: return
-            case .event?, .interrupted?, .signal?: continue
+            case .signal(let signal)?: thread.held.append(signal)
+            case .event?, .interrupted?: continue
             case .exited?, .killed?, nil: throw .vanished(tid: thread.tid)
             }
         }

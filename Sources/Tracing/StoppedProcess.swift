@@ -36,36 +36,48 @@ public final class StoppedProcess {
     /// Runs `body` with system calls executing inside `thread`. Whatever happens, also the death
     /// of this process at any instruction, the thread goes on afterwards as if nothing had been:
     /// see `RecoveryTrampoline`. One thread of a process at a time.
+    ///
+    /// Meanwhile tracer and thread are held on one CPU: each stop is then a switch from one to the
+    /// other, and not the wake-up of an idle CPU, which takes several times as long.
     public func withRemoteSyscalls<Result>(
         in thread: Tracee, _ body: (borrowing RemoteSyscalls) throws -> Result
     ) throws -> Result {
         let (registers, mask) = try original(thread)
         let back = InterruptedSyscall.resumable(registers)
         let trampoline = try prepareTrampoline()
-        try trampoline.arm(memory, back: back, mask: mask)
-        // Order matters: registers that lead through the recovery code first, then the mask, so
-        // that a tracer killed between the two leaves a thread that repairs its own mask.
+        let affinity = try Affinity(of: thread.tid).lasting
+        try trampoline.arm(memory, back: back, mask: mask, affinity: affinity)
+        let own = try Affinity(of: 0)
+        defer { own.apply(to: 0) }
+        // Order matters: registers that lead through the recovery code first, then mask and CPU,
+        // so that a tracer killed in between leaves a thread that repairs both itself.
         var recover = registers
         recover.rip = trampoline.recoveryEntry
         recover.orig_rax = UInt64.max
         try thread.setRegisters(recover)
         try thread.setSignalMask(UInt64.max)
+        if affinity.mask.count <= RecoveryTrampoline.affinityBytes || affinity == .all {
+            let here = Affinity.here
+            here.apply(to: 0)
+            here.apply(to: thread.tid)
+        }
         defer {
             // Errors here mean that the thread is gone: nothing is left to put back.
             try? thread.setRegisters(recover)
+            affinity.apply(to: thread.tid)
             try? thread.setSignalMask(mask)
             try? thread.setRegisters(back)
         }
         if scratch == 0 {
             let first = RemoteSyscalls(
-                thread: thread, memory: memory, scratch: 0, base: registers,
+                thread: thread, memory: memory, scratch: 0, base: registers, mask: mask,
                 trampoline: trampoline)
             scratch = try first.call(
                 .mmap, 0, Self.scratchBytes, UInt64(PROT_READ | PROT_WRITE),
                 UInt64(MAP_PRIVATE | MAP_ANONYMOUS), UInt64.max, 0)
         }
         let scope = RemoteSyscalls(
-            thread: thread, memory: memory, scratch: scratch, base: registers,
+            thread: thread, memory: memory, scratch: scratch, base: registers, mask: mask,
             trampoline: trampoline)
         return try body(scope)
     }
@@ -121,7 +133,7 @@ public final class StoppedProcess {
             try Self.expectStop(middle)
             let inMiddle = RemoteSyscalls(
                 thread: middle, memory: memory, scratch: 0, base: try middle.registers(),
-                trampoline: remote.trampoline)
+                mask: UInt64.max, trampoline: remote.trampoline)
             let second = try inMiddle.run(.clone, [0], entry: entry)
             let copy = Tracee(tid: middle.lastChild)
             if second >= 0 { try Self.expectStop(copy) }

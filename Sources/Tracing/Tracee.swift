@@ -17,6 +17,8 @@ public final class Tracee {
     public internal(set) var end: Int32?
     /// The signal of the group stop it was found in, if it was.
     public internal(set) var groupStop: Int32?
+    /// Signals that no mask holds back, taken while calls were injected: owed to the tracee.
+    var held: [Int32] = []
     /// Child's id from the last PTRACE_EVENT_CLONE, FORK or VFORK.
     public internal(set) var lastChild: pid_t = 0
 
@@ -57,6 +59,8 @@ public final class Tracee {
 
     /// Lets the tracee run on its own again. Ends tracing.
     public func detach(delivering signal: Int32 = 0) throws(RemoteError) {
+        for signal in held { _ = Kernel.raw(.tkill, Int(tid), Int(signal)) }
+        held = []
         try request(Int(FERMATA_PTRACE_DETACH), 0, UInt(signal), "DETACH")
         isStopped = false
     }

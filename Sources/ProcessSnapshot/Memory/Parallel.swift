@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import LinuxSystem
 import Synchronization
 
 /// Plain threads for blocking work. Not Swift concurrency: its pool is as wide as the machine,
@@ -83,6 +84,8 @@ public enum Parallel {
 }
 
 private func threadMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+    // Not the creator's CPUs: it may be bound to one for the time being.
+    (try? Affinity(of: getpid()))?.apply(to: 0)
     Unmanaged<Parallel.Thread.Body>.fromOpaque(argument!).takeRetainedValue().run()
     return nil
 }

@@ -7,15 +7,17 @@ import LinuxSystem
 /// /proc/sysvipc (sysvipc(7)) as rows of named numbers.
 enum SystemVTable {
     static func rows(_ kind: String, in view: JobView) -> [[String: Int64]] {
-        guard let text = try? InIPCNamespace.of(view, { try ProcFS.text("/proc/sysvipc/\(kind)") })
+        guard let text = try? InIPCNamespace.of(view, { try ProcFS.read("/proc/sysvipc/\(kind)") })
         else { return [] }
-        let lines = text.split(separator: "\n")
-        guard let header = lines.first?.split(separator: " ").map(String.init) else { return [] }
+        let lines = text.split(separator: 10)
+        guard let header = lines.first, lines.count > 1 else { return [] }
+        let names = header.split(separator: 32).map(\.text)
         return lines.dropFirst().map { line in
-            let fields = line.split(separator: " ")
+            var scanner = ByteScanner(line)
             var row: [String: Int64] = [:]
-            for (name, field) in zip(header, fields) {
-                row[name] = name == "perms" ? Int64(field, radix: 8) : Int64(field)
+            for name in names {
+                scanner.skipBlanks()
+                row[name] = name == "perms" ? Int64(scanner.octal()) : scanner.signed()
             }
             return row
         }

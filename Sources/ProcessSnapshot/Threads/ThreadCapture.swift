@@ -96,11 +96,7 @@ struct ThreadCapture {
         result.schedulingPriority = attributes.priority
         result.nice = attributes.nice
         result.schedulingFlags = attributes.flags
-        var mask = [UInt8](repeating: 0, count: 1024)
-        let n = mask.withUnsafeMutableBytes {
-            Kernel.raw(.schedGetaffinity, Int(thread.tid), $0.count, Int(bitPattern: $0.baseAddress))
-        }
-        if n > 0 { result.affinity = Data(mask[0..<n]) }
+        result.affinity = Data(try Affinity(of: thread.tid).mask)
         let priority = Kernel.raw(.ioprioGet, 1, Int(thread.tid))  // IOPRIO_WHO_PROCESS
         if priority > 0 { result.ioPriority = UInt32(priority) }
     }

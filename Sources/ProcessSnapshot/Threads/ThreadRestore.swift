@@ -69,13 +69,6 @@ struct ThreadRestore {
 
     private func scheduling(_ thread: ImageThread, _ stub: Stub) throws {
         let tid = Int(stub.tracee.tid)
-        if !thread.affinity.isEmpty {
-            // CPUs that this machine lacks are left out by the kernel; with none left it refuses.
-            var mask = Array(thread.affinity)
-            _ = mask.withUnsafeMutableBytes {
-                Kernel.raw(.schedSetaffinity, tid, $0.count, Int(bitPattern: $0.baseAddress))
-            }
-        }
         var attributes = fermata_sched_attr()
         attributes.size = UInt32(MemoryLayout<fermata_sched_attr>.size)
         attributes.policy = thread.schedulingPolicy
@@ -93,8 +86,11 @@ struct ThreadRestore {
         if thread.ioPriority != 0 { _ = Kernel.raw(.ioprioSet, 1, tid, Int(thread.ioPriority)) }
     }
 
-    /// After this nothing may be injected any more.
+    /// After this nothing may be injected any more: until here the stub shares the tracer's CPU.
     static func setRegisters(_ thread: ImageThread, _ stub: Stub) throws {
+        // CPUs that this machine lacks are left out by the kernel; with none left it refuses.
+        let affinity = Affinity(mask: Array(thread.affinity)).lasting
+        if !affinity.apply(to: stub.tracee.tid) { Affinity.all.apply(to: stub.tracee.tid) }
         try stub.tracee.setExtendedState(Array(thread.xstate))
         try stub.tracee.setRegisters(structure(user_regs_struct(), from: thread.registers))
         try stub.tracee.setSignalMask(thread.signalMask)

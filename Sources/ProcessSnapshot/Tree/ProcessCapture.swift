@@ -163,11 +163,16 @@ struct ProcessCapture {
     /// Dispositions (sigaction(2)). /proc names only those that are caught or ignored, and flags
     /// may be set on a default action too, so each is asked for.
     private func actions(_ remote: borrowing RemoteSyscalls) throws -> [ImageSignalAction] {
+        let signals = (1...64).filter { $0 != SIGKILL && $0 != SIGSTOP }
+        let results = try remote.invokeAll(
+            signals.enumerated().map { i, signal in
+                (.rtSigaction, [UInt64(signal), 0, remote.scratch + UInt64(i) * 32, 8])
+            })
+        try results.forEach { try Kernel.check($0, "sigaction in process \(process.pid)") }
+        let raw = try remote.readBytes(signals.count * 32)
         var result: [ImageSignalAction] = []
-        for signal in 1...64 where signal != Int(SIGKILL) && signal != Int(SIGSTOP) {
-            try remote.call(.rtSigaction, UInt64(signal), 0, remote.scratch, 8)
-            let raw = try remote.readBytes(32)
-            let words = (0..<4).map { value(UInt64.self, from: raw, at: $0 * 8) }
+        for (i, signal) in signals.enumerated() {
+            let words = (0..<4).map { value(UInt64.self, from: raw, at: i * 32 + $0 * 8) }
             guard words != [0, 0, 0, 0] else { continue }
             result.append(
                 .with {
