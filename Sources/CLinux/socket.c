@@ -11,16 +11,19 @@ enum { most_descriptors = 253 }; // SCM_MAX_FD, include/net/scm.h
 
 long fermata_peek_message(int socket, void *data, size_t capacity, void *address,
                           unsigned *address_length, int *descriptors, int descriptor_capacity,
-                          int *count, int *flags) {
+                          int *count) {
     char control[CMSG_SPACE(sizeof(int) * most_descriptors) + 256];
     struct iovec v = {data, capacity};
-    struct msghdr m = {.msg_name = address, .msg_namelen = *address_length, .msg_iov = &v,
-                       .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    *count = 0;
+    struct msghdr m = {.msg_name = address, .msg_namelen = address ? *address_length : 0,
+                       .msg_iov = &v, .msg_iovlen = 1};
+    if (descriptors) {
+        m.msg_control = control;
+        m.msg_controllen = sizeof control;
+        *count = 0;
+    }
     ssize_t n = recvmsg(socket, &m, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0) return -errno;
-    *address_length = m.msg_namelen;
-    *flags = m.msg_flags;
+    if (address) *address_length = m.msg_namelen;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
         int k = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));

@@ -131,10 +131,11 @@ long fermata_send_descriptors(int socket, char byte, const int *descriptors, int
 long fermata_receive_descriptors(int socket, char *byte, int *descriptors, int capacity, int *count);
 
 /// One message that waits in `socket`, left there (MSG_PEEK): data, sender's address and
-/// descriptors in flight. Length, or -errno (-EAGAIN: none). `*flags`: msg_flags.
+/// descriptors in flight. Length, or -errno (-EAGAIN: none). `address`
+/// and `descriptors` may be NULL.
 long fermata_peek_message(int socket, void *data, size_t capacity, void *address,
                           unsigned *address_length, int *descriptors, int descriptor_capacity,
-                          int *count, int *flags);
+                          int *count);
 /// Sends one message with descriptors, to `address` when its length is not 0; never blocks.
 long fermata_send_message(int socket, const void *data, size_t length, const int *descriptors,
                           int count, const void *address, unsigned address_length);

@@ -35,7 +35,7 @@ struct MessageQueueReader {
             let n = item.message.data.count
             if n == 0 && stream { return items }  // end of the stream
             if stream, n > 1, !item.descriptors.isEmpty {
-                items += try split(item, at: offset, &buffer)
+                items += try split(item, at: offset)
             } else {
                 items.append(item)
             }
@@ -46,22 +46,29 @@ struct MessageQueueReader {
         return items
     }
 
-    /// In a stream the bytes before those that carry descriptors come in the same read: found by
-    /// asking for fewer bytes until the descriptors no longer come.
-    private func split(_ item: Item, at offset: Int32, _ buffer: inout [UInt8]) throws -> [Item] {
+    /// In a stream one read gives the bytes before those that carry descriptors too, and a peek of
+    /// fewer bytes looks ahead to the same descriptors (net/unix/af_unix.c,
+    /// unix_stream_read_generic). But the kernel copies write by write, and a write that does not
+    /// fit into accessible memory is left out as a whole: with the last byte of the buffer out of
+    /// bounds, what is copied ends where the write that carries descriptors begins.
+    private func split(_ item: Item, at offset: Int32) throws -> [Item] {
         let data = item.message.data
-        var (without, with) = (0, data.count)
-        while with - without > 1 {
-            let middle = (without + with) / 2
-            try handle.setOption(SOL_SOCKET, SocketOptions.peekOffset, offset)
-            let part = try peek(&buffer, count: middle)
-            if part?.descriptors.isEmpty ?? true { without = middle } else { with = middle }
-        }
+        let page = Format.pageBytes
+        let accessible = (data.count - 1 + page - 1) / page * page
+        let memory = mmap(nil, accessible + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)!
+        defer { munmap(memory, accessible + page) }
+        try Kernel.libc(
+            Int(mprotect(memory, accessible, PROT_READ | PROT_WRITE)), "set up memory for a socket's queue")
+        try handle.setOption(SOL_SOCKET, SocketOptions.peekOffset, offset)
+        let start = memory + accessible - (data.count - 1)
+        let before = fermata_peek_message(
+            handle.number, start, data.count, nil, nil, nil, 0, nil)
         try handle.setOption(SOL_SOCKET, SocketOptions.peekOffset, offset + Int32(data.count))
-        guard without > 0 else { return [item] }
+        if before == -Int(EFAULT) { return [item] }
+        try Kernel.check(before, "read the queue of a socket")
         var (first, second) = (Item(message: item.message, descriptors: []), item)
-        first.message.data = Data(data.prefix(without))
-        second.message.data = Data(data.dropFirst(without))
+        first.message.data = Data(data.prefix(before))
+        second.message.data = Data(data.dropFirst(before))
         return [first, second]
     }
 
@@ -71,9 +78,8 @@ struct MessageQueueReader {
         var addressLength = UInt32(128)
         var numbers = [Int32](repeating: 0, count: 253)
         var received: Int32 = 0
-        var flags: Int32 = 0
         let n = fermata_peek_message(
-            handle.number, &buffer, count, &address, &addressLength, &numbers, 253, &received, &flags)
+            handle.number, &buffer, count, &address, &addressLength, &numbers, 253, &received)
         if n == -Int(EAGAIN) || n == -Int(ENOTCONN) || n == -Int(EINVAL) { return nil }
         try Kernel.check(n, "read the queue of a socket")
         return Item(
