@@ -60,7 +60,29 @@ public final class JobRestore {
             )
         }
         for file in context.inventory.backingFiles { try verify(file) }
+        try checkVDSO()
         mark("check")
+    }
+
+    /// On another kernel the vDSO's functions still lead somewhere, but what a thread was in the
+    /// middle of cannot be gone on with: its data page is gone.
+    private func checkVDSO() throws {
+        let old = Array(context.inventory.vdso)
+        guard !old.isEmpty else { return }
+        let image = try VDSO(bytes: old)
+        guard try image != VDSO.ofThisKernel() else { return }
+        context.foreignVDSO = image
+        for process in context.inventory.processes where process.hasMemory {
+            let end = process.memory.vdsoStart + process.memory.vdsoBytes
+            for thread in process.threads where !thread.exited {
+                let registers = structure(user_regs_struct(), from: thread.registers)
+                guard !(process.memory.vdsoStart..<end).contains(registers.rip) else {
+                    throw RestoreError(
+                        "thread \(thread.tid) of process \(process.pid) was inside the vDSO of kernel \(context.inventory.host.kernelRelease), which is not this one's; restart there, or from another epoch"
+                    )
+                }
+            }
+        }
     }
 
     /// A file that is mapped and not stored must be the same file.

@@ -26,7 +26,7 @@ struct MemoryRestore {
 
     /// Moves the stub's calls to a page that is in nobody's way and unmaps everything else.
     func wipe(_ stub: Stub) throws -> Stub {
-        let start = try hole(stub.tracee.tid)
+        let start = try hole(stub.tracee.tid, Self.trampolineBytes)
         let flags = UInt64(MAP_PRIVATE | MAP_ANONYMOUS) | 0x100000  // MAP_FIXED_NOREPLACE
         try stub.call(
             .mmap, start, Self.codePages * 4096, UInt64(PROT_READ | PROT_EXEC), flags, UInt64.max, 0)
@@ -53,14 +53,14 @@ struct MemoryRestore {
         try Kernel.check(result, "unmap the trampoline")
     }
 
-    /// An address range free in the stub as it is and in the process as it will be.
-    private func hole(_ pid: pid_t) throws -> UInt64 {
+    /// A range of addresses free in the stub as it is and in the process as it will be.
+    private func hole(_ pid: pid_t, _ bytes: UInt64) throws -> UInt64 {
         var taken = memory.mappings.map { ($0.start, $0.start + $0.bytes) }
         taken += try MappingEntry.list(pid).map { ($0.start, $0.end) }
         taken.append((memory.vdsoStart, memory.vdsoStart + max(memory.vdsoBytes, 0x10000)))
         var start: UInt64 = 0x100000
         for (low, high) in taken.sorted(by: { $0.0 < $1.0 })
-        where low < start + Self.trampolineBytes && high > start {
+        where low < start + bytes && high > start {
             start = high + 0x10000
         }
         return start
@@ -192,11 +192,32 @@ struct MemoryRestore {
 
     // MARK: the rest of the address space
 
+    private func mapVDSO(_ stub: Stub) throws {
+        let mapVDSO: UInt64 = 0x2003  // ARCH_MAP_VDSO_64
+        guard let old = context.foreignVDSO else {
+            try stub.call(.archPrctl, mapVDSO, memory.vdsoStart, what: "ARCH_MAP_VDSO_64")
+            return
+        }
+        // The kernel's own vDSO and its data pages, together well below a MiB, go elsewhere.
+        let place = try hole(stub.tracee.tid, 1 << 20)
+        try stub.call(.archPrctl, mapVDSO, place, what: "ARCH_MAP_VDSO_64")
+        guard
+            let new = try MappingEntry.list(stub.tracee.tid).first(where: {
+                $0.path == "[vdso]" && $0.start >= place && $0.end <= place + 1 << 20
+            })
+        else { throw RestoreError("the kernel mapped no vDSO") }
+        let start = memory.vdsoStart + memory.vdsoBytes - UInt64(old.bytes.count)
+        let fixed = UInt64(MAP_PRIVATE | MAP_ANONYMOUS) | 0x100000  // MAP_FIXED_NOREPLACE
+        try stub.call(
+            .mmap, start, UInt64(old.bytes.count), UInt64(PROT_READ | PROT_EXEC), fixed, UInt64.max, 0,
+            what: "map the old vDSO")
+        let code = old.proxies(to: try VDSO.ofThisKernel(), at: new.start)
+        try stub.memory.write(code, at: start)
+    }
+
     /// vDSO, heap and stack boundaries, auxiliary vector, executable.
     func finish(_ stub: Stub, executable: Int32) throws {
-        if memory.vdsoStart != 0 {
-            try stub.call(.archPrctl, 0x2003, memory.vdsoStart, what: "ARCH_MAP_VDSO_64")
-        }
+        if memory.vdsoStart != 0 { try mapVDSO(stub) }
         let l = memory.layout
         let vector = try stub.place(Array(memory.auxiliaryVector), at: 2048)
         let map = fermata_mm_map(
