@@ -82,46 +82,6 @@ pid_t fermata_launch(const char *file, char *const argv[], char *const envp[],
     _exit(error == ENOENT ? 127 : 126);
 }
 
-long fermata_send_descriptors(int socket, char byte, const int *descriptors, int count) {
-    char control[CMSG_SPACE(sizeof(int) * 64)] = {0};
-    struct iovec v = {&byte, 1};
-    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
-    if (count > 64) return -EINVAL;
-    if (count > 0) {
-        m.msg_control = control;
-        m.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int) * count);
-        memcpy(CMSG_DATA(c), descriptors, sizeof(int) * count);
-    }
-    return sendmsg(socket, &m, MSG_NOSIGNAL) == 1 ? 0 : -errno;
-}
-
-long fermata_receive_descriptors(int socket, char *byte, int *descriptors, int capacity,
-                                 int *count) {
-    char control[CMSG_SPACE(sizeof(int) * 64)];
-    struct iovec v = {byte, 1};
-    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control,
-                       .msg_controllen = sizeof control};
-    *count = 0;
-    ssize_t n;
-    do n = recvmsg(socket, &m, MSG_CMSG_CLOEXEC); while (n < 0 && errno == EINTR);
-    if (n < 0) return -errno;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
-        int k = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-        for (int i = 0; i < k; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof fd);
-            if (*count < capacity) descriptors[(*count)++] = fd;
-            else close(fd);
-        }
-    }
-    return n;
-}
-
 // MARK: the pod's first process
 
 static void report(int channel, int kind, int pid, int status) {

@@ -19,6 +19,11 @@ public struct Extent: Equatable, Sendable {
         extents.flatMap { [$0.first, $0.count, $0.position] }
     }
 
+    /// Pages that encoded extents hold in sum.
+    public static func pages(_ words: [UInt64]) -> UInt64 {
+        stride(from: 1, to: words.count, by: 3).reduce(0) { $0 + words[$1] }
+    }
+
     /// nil unless `words` are triples that stay within `objectPages` and `filePages` and ascend.
     public static func decode(
         _ words: [UInt64], objectPages: UInt64, filePages: UInt64

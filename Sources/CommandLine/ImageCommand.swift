@@ -67,8 +67,7 @@ extension Image {
             ]
             for p in inventory.processes {
                 let stored = p.memory.mappings.reduce(UInt64(0)) { total, m in
-                    total + stride(from: 1, to: m.extents.count, by: 3).reduce(0) { $0 + m.extents[$1] }
-                        * 4096
+                    total + Extent.pages(m.extents) * UInt64(Format.pageBytes)
                 }
                 rows.append([
                     "  \(p.pid)", "\(p.parentPid)", "\(p.group)", "\(p.session)", "\(p.threads.count)",

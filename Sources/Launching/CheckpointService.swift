@@ -124,13 +124,33 @@ final class CheckpointService: @unchecked Sendable {
         if case .pod(let job) = source, let pager = job.pager, !pager.isFinished { pager.wait() }
         let reporter = channel.map { ProgressReporter($0) { [self] in progress() } }
         defer { reporter?.stop() }
-        let result = coordinator.checkpoint(
-            free: configuration.store.nextEpoch(configuration.job), options: options, kill: wanted.kill)
+        let result = persistently { [self, options] in
+            coordinator.checkpoint(
+                free: configuration.store.nextEpoch(configuration.job), options: options,
+                kill: wanted.kill)
+        }
         if result.isCommitted, configuration.keep > 0 {
             configuration.store.retain(configuration.job, count: configuration.keep)
         }
         reporter?.stop()
         return reply(result, options)
+    }
+
+    /// What stands in the way for a moment only (exit status 75: data in an accept queue, a vfork)
+    /// is mostly gone a few milliseconds later: tries again for two seconds.
+    private func persistently(
+        _ attempt: () -> LocalCoordinator.Result
+    ) -> LocalCoordinator.Result {
+        let deadline = Clock.monotonic() + 2_000_000_000
+        var pause: UInt32 = 10_000
+        while true {
+            let result = attempt()
+            guard !result.isCommitted, result.failure?.code == 75, Clock.monotonic() < deadline else {
+                return result
+            }
+            Clock.sleep(microseconds: pause)
+            pause = min(pause * 2, 200_000)
+        }
     }
 
     private func progress() -> ControlProgress {

@@ -336,7 +336,9 @@ public final class JobRestore {
         context.files = []
         context.shared = []
         try leavePod()
-        for process in processes { try process.release() }
+        // Stopped ones first: nobody is to see them on their way into the stop.
+        for process in processes where process.process.stopped { try process.release() }
+        for process in processes where !process.process.stopped { try process.release() }
     }
 
     /// The pod's first process goes back to its own loop.

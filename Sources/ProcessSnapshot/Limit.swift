@@ -37,6 +37,18 @@ public enum Limit: String, CaseIterable, Sendable {
     case urgentData = "urgent-data"
     case socketFilter = "socket-filter"
 
+    /// The limit behind what /proc/PID/fd or /proc/PID/map_files calls "anon_inode:…"; nil for
+    /// other links, and for kinds that are carried or that only `EventCapture` can judge.
+    init?(anonymousInode link: String) {
+        guard link.hasPrefix("anon_inode:") else { return nil }
+        let kinds: [(String, Limit)] = [
+            ("[io_uring]", .ioUring), ("[userfaultfd]", .userfaultfd), ("[perf_event]", .perfEvent),
+            ("[fanotify]", .fanotify), ("bpf", .bpf),
+        ]
+        guard let found = kinds.first(where: { link.dropFirst(11).hasPrefix($0.0) }) else { return nil }
+        self = found.1
+    }
+
     /// What it is, for the table.
     public var title: String { text.0 }
     /// Why it cannot be carried.

@@ -69,16 +69,7 @@ public struct Preflight {
         var result: [Refusal] = []
         for number in (try? ProcFS.numbers(in: "/proc/\(pid)/fd")) ?? [] {
             guard let link = ProcFS.link("/proc/\(pid)/fd/\(number)") else { continue }
-            let limit: Limit? =
-                switch link {
-                case "anon_inode:[io_uring]": .ioUring
-                case "anon_inode:[userfaultfd]": .userfaultfd
-                case "anon_inode:[perf_event]": .perfEvent
-                case "anon_inode:[fanotify]": .fanotify
-                case let l where l.hasPrefix("anon_inode:bpf"): .bpf
-                default: nil
-                }
-            if let limit { result.append(refusal(limit, pid, "descriptor \(number) (\(link))")) }
+            if let limit = Limit(anonymousInode: link) { result.append(refusal(limit, pid, "descriptor \(number) (\(link))")) }
         }
         return result
     }
@@ -86,10 +77,7 @@ public struct Preflight {
     private func mappings(_ pid: pid_t) -> [Refusal] {
         ((try? MappingEntry.list(pid)) ?? []).compactMap { entry in
             guard entry.path.hasPrefix("anon_inode:") else { return nil }
-            let limit: Limit =
-                entry.path.contains("io_uring")
-                ? .ioUring
-                : entry.path.contains("perf_event") ? .perfEvent : .deviceMapping
+            let limit = Limit(anonymousInode: entry.path) ?? .deviceMapping
             return refusal(limit, pid, "mapping 0x\(String(entry.start, radix: 16)) (\(entry.path))")
         }
     }

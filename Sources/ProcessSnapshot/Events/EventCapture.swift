@@ -21,18 +21,9 @@ struct EventCapture {
         case "anon_inode:[timerfd]": return try timerfd(source)
         case "anon_inode:inotify": return try inotify(source)
         case "anon_inode:[pidfd]": return try pidfd(source)
-        default: throw context.refusal(limit(source.link), source.pid, source.name)
-        }
-    }
-
-    private func limit(_ link: String) -> Limit {
-        switch link {
-        case "anon_inode:[io_uring]": .ioUring
-        case "anon_inode:[userfaultfd]": .userfaultfd
-        case "anon_inode:[perf_event]": .perfEvent
-        case "anon_inode:[fanotify]": .fanotify
-        case let l where l.hasPrefix("anon_inode:bpf"): .bpf
-        default: .otherAnonymousInode
+        default:
+            throw context.refusal(
+                Limit(anonymousInode: source.link) ?? .otherAnonymousInode, source.pid, source.name)
         }
     }
 

@@ -109,7 +109,7 @@ struct MemoryCapture {
     }
 
     private func mappingLimit(_ path: String) -> Limit {
-        path.contains("io_uring") ? .ioUring : path.contains("perf_event") ? .perfEvent : .deviceMapping
+        Limit(anonymousInode: path) ?? .deviceMapping
     }
 
     private func name(_ entry: MappingEntry) -> String {
@@ -135,7 +135,7 @@ struct MemoryCapture {
                 name(entry))
         }
         let range = "\(String(entry.start, radix: 16))-\(String(entry.end, radix: 16))"
-        let handle = try Descriptor.open("/proc/\(process.anchor)/map_files/\(range)", O_RDONLY)
+        let handle = try mappedFile(entry, range)
         let status = try handle.status()
         guard status.st_mode & S_IFMT == S_IFREG else {
             // /dev/zero mapped privately is anonymous memory.
@@ -161,6 +161,20 @@ struct MemoryCapture {
         } else {
             result.backing = .file
             result.object = backing(status, entry.path)
+        }
+    }
+
+    /// Through map_files, which only the initial user namespace's root may follow (proc(5)), or by
+    /// the name, if that is still the same file.
+    private func mappedFile(_ entry: MappingEntry, _ range: String) throws -> Descriptor {
+        do throws(SystemError) {
+            return try Descriptor.open("/proc/\(process.anchor)/map_files/\(range)", O_RDONLY)
+        } catch {
+            guard error.code == EPERM,
+                let named = try? Descriptor.open("/proc/\(process.anchor)/root\(entry.path)", O_RDONLY),
+                let status = try? named.status(), UInt64(status.st_ino) == entry.inode
+            else { throw error }
+            return named
         }
     }
 

@@ -146,8 +146,7 @@ struct MemoryRestore {
     }
 
     static func storedBytes(_ mapping: ImageMapping) -> UInt64 {
-        stride(from: 1, to: mapping.extents.count, by: 3).reduce(0) { $0 + mapping.extents[$1] }
-            * UInt64(Format.pageBytes)
+        Extent.pages(mapping.extents) * UInt64(Format.pageBytes)
     }
 
     private func canWait(_ mapping: ImageMapping) -> Bool {

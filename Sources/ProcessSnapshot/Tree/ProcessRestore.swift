@@ -258,5 +258,9 @@ final class ProcessRestore {
         for (thread, stub) in zip(process.threads, threads) where !thread.exited {
             try stub.tracee.detach()
         }
+        let deadline = Clock.monotonic() + 1_000_000_000
+        while process.stopped, Clock.monotonic() < deadline,
+            let state = try? ProcessStatistics(pid: stub.tracee.tid).state, state != UInt8(ascii: "T")
+        { sched_yield() }
     }
 }
