@@ -89,6 +89,8 @@ private struct Saved {
     private let reference: Reference
     private let context: TestContext
     private let printed: String
+    /// The job's own files.
+    private let atCut: [String: Data]
 
     init(_ program: JobProgram, _ context: TestContext) throws {
         self.program = program
@@ -102,6 +104,7 @@ private struct Saved {
         _ = try run.finish(seconds: 20, "'fermata run' after checkpoint --kill")
         try context.expectNothingLeft("after checkpoint --kill")
         printed = run.outputText
+        atCut = ImageDamage.jobsFiles(context)
         files = try ImageDamage.filesOfTheEpoch(context).filter { fileSize($0) > 0 }
         try expectIntact("a fresh image")
     }
@@ -117,7 +120,7 @@ private struct Saved {
             try ImageDamage.verifyNotices(file, what, context)
             if alsoRestart {
                 late = try ImageDamage.restartNotices(
-                    file, what, printed: printed, reference, context)
+                    file, what, printed: printed, atCut: atCut, reference, context)
             }
         } catch {
             try invert(bit, of: file, at: place)
