@@ -9,6 +9,7 @@ package struct Options: Sendable {
     package var programs: String
     package var seed: UInt64 = 1
     package var instants = 3
+    package var all = false
     package var filter: String?
     package var tags: Set<String> = []
     package var jobs = 1
@@ -19,6 +20,11 @@ package struct Options: Sendable {
     package var verbose = false
     package var work: String
     package var patience = 1.0
+
+    /// Coordinators killed at random instants, and bytes flipped in images: what the acceptance
+    /// asks for with `--all`, a look at the same otherwise.
+    package var kills: Int { all ? 100 : 5 }
+    package var flips: Int { all ? 200 : 20 }
 
     /// The beginning of every mark of this run.
     package var markPrefix: String { "ft\(getpid())-" }
@@ -33,7 +39,7 @@ package struct Options: Sendable {
                                .build/test-jobs in the repository)
           --seed N             seed of all random choices (default 1)
           --instants K         random instants per program (default 3)
-          --all                20 instants per program
+          --all                20 instants per program, 100 kills of coordinators, 200 flipped bytes
           --filter REGEX       only tests whose name matches
           --tag TAG            only tests with this tag (may be given several times)
           --jobs N             tests at a time (default 1)
@@ -70,7 +76,7 @@ package struct Options: Sendable {
             case "--programs": programs = try absolute(value(name))
             case "--seed": seed = try number(name)
             case "--instants": instants = try number(name)
-            case "--all": instants = 20
+            case "--all": (instants, all) = (20, true)
             case "--filter": filter = try value(name)
             case "--tag": tags.insert(try value(name))
             case "--jobs": jobs = max(1, try number(name))

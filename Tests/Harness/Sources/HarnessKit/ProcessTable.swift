@@ -60,6 +60,22 @@ package enum ProcessTable {
         }
     }
 
+    /// Where each thread of a test's processes waits, for the report of one that hangs.
+    package static func whereabouts(prefix: String) -> String {
+        marked(prefix: prefix).flatMap { entry -> [String] in
+            let folder = "/proc/\(entry.pid)/task"
+            let threads = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+            return threads.prefix(12).map { thread in
+                let place = ["wchan", "syscall", "stack"].map { file in
+                    readText("\(folder)/\(thread)/\(file)").split(separator: "\n").prefix(6)
+                        .joined(separator: " < ")
+                }
+                return "\(entry.name) \(thread) (\(entry.state), tracer \(entry.tracer)): "
+                    + place.joined(separator: "; ")
+            }
+        }.joined(separator: " || ")
+    }
+
     private static func contains(_ environment: [UInt8], _ wanted: [UInt8]) -> Bool {
         environment.split(separator: 0).contains { $0.starts(with: wanted) }
     }

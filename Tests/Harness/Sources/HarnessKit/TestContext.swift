@@ -99,6 +99,15 @@ package final class TestContext {
             input: input, throughPipe: throughPipe)
     }
 
+    /// Waits until the tool shows the job as running, which a restart does once its processes go.
+    package func waitUntilRunning(_ job: String, _ running: RunningJob) throws {
+        let known = try poll(seconds: 20) { () -> Bool? in
+            if running.process.poll() != nil { return false }
+            return try tool.status(of: job)?.state == "running" ? true : nil
+        }
+        try expect(known == true, "it never was in state 'running'\(running.complaint)")
+    }
+
     /// SIGKILL to the coordinator and to every process of the job, at one instant.
     package func killJob(_ job: String, _ running: RunningJob) throws {
         let row = try tool.status(of: job)

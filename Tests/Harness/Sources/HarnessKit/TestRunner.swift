@@ -108,6 +108,8 @@ package final class TestRunner: Sendable {
         if let conformance = options.conformance {
             words += ["--conformance", conformance]
         }
+        words += options.all ? ["--all"] : []
+        words += ["--programs", options.programs]
         words += ["--seed", "\(options.seed)", "--instants", "\(options.instants)"]
         let pattern = test.name.replacingOccurrences(of: ".", with: "\\.")
             .replacingOccurrences(of: "+", with: "\\+")

@@ -11,6 +11,7 @@ enum Catalogue {
             + JobTests.all(options)
             + InteractiveTests.all(options)
             + CoordinatorFaults.all(options)
+            + CoordinatorInstants.all(options)
             + StoreFaults.all(options)
             + ImageDamage.all(options)
     }

@@ -98,20 +98,11 @@ enum ConformanceTests {
             try expect(verdict == nil, "before the restart: \(verdict ?? "")")
             run = try context.restart("job")
             if link < links {
-                try waitUntilRunning(run, context)
+                try context.waitUntilRunning("job", run)
                 wait(context)
             }
         }
         try verify(run, "the restarted program", context)
-    }
-
-    private static func waitUntilRunning(_ run: RunningJob, _ context: TestContext) throws {
-        let known = try poll(seconds: 20) { () -> Bool? in
-            if run.process.poll() != nil { return false }
-            return try context.tool.status(of: "job")?.state == "running" ? true : nil
-        }
-        try expect(
-            known == true, "the restart never was in state 'running'\(run.complaint)")
     }
 
     private static func leaveRunning(

@@ -16,6 +16,7 @@ enum ContractTests {
             TestCase("contract.directory-and-environment", tags: ["contract"], surroundings),
             TestCase("contract.status", tags: ["contract"], status),
             TestCase("contract.kill", tags: ["contract"], killCommand),
+            TestCase("contract.kill-spares-namesakes", tags: ["contract"], killSparesNamesakes),
             TestCase("contract.interval", tags: ["contract"], interval),
             TestCase("contract.older-epoch", tags: ["contract"], olderEpoch),
             TestCase("contract.unknown-job", tags: ["contract"], unknownJob),
@@ -204,6 +205,26 @@ enum ContractTests {
         let status = try run.finish(seconds: 20, "'fermata run' after 'fermata kill'")
         try expect(status.code != 0, "a job that was killed ended with 0")
         try context.expectNothingLeft("after fermata kill")
+    }
+
+    /// Two jobs of one name, of two people or of two runtime folders: `kill` of the one whose
+    /// coordinator is dead leaves the other alone.
+    private static func killSparesNamesakes(_ context: TestContext) throws {
+        let job = "namesake-\(context.mark)1"
+        let run = try context.runJob(job, ["sleep", "100"])
+        let other = context.root + "/other"
+        mkdir(other, 0o700)
+        let namesake = try context.start(
+            "run", [context.tool.path, "run", "--job", job, "--", "sh", "-c", "echo up; sleep 100"],
+            extra: ["FERMATA_RUNTIME_DIR": other])
+        _ = try namesake.waitForLine("up", seconds: 20)
+        run.process.signal(SIGKILL)
+        _ = run.process.wait(seconds: 10)
+        let result = try context.tool.command(["kill", job], seconds: 20)
+        try expect(result.status == .exited(0), "fermata kill: \(result.lastWords)")
+        let end = namesake.process.wait(seconds: 0.5)
+        try expect(
+            end == nil, "fermata kill also ended the job of another FERMATA_RUNTIME_DIR: \(end!)")
     }
 
     private static func interval(_ context: TestContext) throws {

@@ -2,7 +2,8 @@ import Foundation
 import Glibc
 import HarnessKit
 
-/// Group `faults`, first part: the coordinator dies in the middle of a checkpoint.
+/// Group `faults`, first part: the coordinator dies in the middle of a checkpoint, at each of its
+/// steps.
 ///
 /// The promise: the job never stays frozen, its output is complete, and there is either a whole
 /// epoch or none.
@@ -14,19 +15,13 @@ enum CoordinatorFaults {
 
     static func all(_ options: Options) -> [TestCase] {
         let points = steps.flatMap { [$0, "after-\($0)"] }
-        let atPoints = points.flatMap { point in
+        return points.flatMap { point in
             CheckpointMode.allCases.map { mode in
                 TestCase("faults.coordinator.\(point).\(mode.rawValue)", tags: ["faults"]) {
                     try dies(at: point, mode, $0)
                 }
             }
         }
-        let atRandom = (1...max(1, options.instants)).map { number in
-            TestCase("faults.coordinator.random-\(number)", tags: ["faults", "instants"]) {
-                try diesAtRandom(number, $0)
-            }
-        }
-        return atPoints + atRandom
     }
 
     /// One process with threads, or a tree of processes with pipes.
@@ -52,7 +47,7 @@ enum CoordinatorFaults {
         return (run, pid)
     }
 
-    private static func isAlive(_ pid: pid_t) -> Bool {
+    static func isAlive(_ pid: pid_t) -> Bool {
         ProcessTable.entry(of: pid).map { !$0.isGone } ?? false
     }
 
@@ -84,36 +79,6 @@ enum CoordinatorFaults {
         try restartsFromLast(epochs, program, reference, context)
     }
 
-    private static func diesAtRandom(_ number: Int, _ context: TestContext) throws {
-        let mode: CheckpointMode = number % 2 == 1 ? .stop : .fork
-        let program = program(number % 4 < 2 ? .stop : .fork)
-        let reference = try Reference.of(program, context)
-        let (run, coordinator) = try begin(program, reference, context, extra: [:])
-        try JobTests.checkpoint(context, run, mode: mode, kill: false)
-        let first = try context.tool.epochs(of: "job")
-        try expect(first.count == 1, "one checkpoint, list shows \(first)")
-        pause(seconds: context.random.seconds(in: 0...0.3))
-
-        let delay = context.random.seconds(in: 0...0.06)
-        context.note(String(format: "SIGKILL after %.1f ms", delay * 1000))
-        let second = try context.start(
-            "checkpoint", [context.tool.path, "checkpoint", "job", "--mode", mode.rawValue])
-        pause(seconds: delay)
-        kill(coordinator, SIGKILL)
-        let status = try second.finish(seconds: 60, "'fermata checkpoint'")
-        context.note("checkpoint: \(status)")
-        try jobSurvives(run, program, reference, context)
-        let epochs = try wholeEpochs(context)
-        context.note("epochs \(epochs)")
-        try expect(
-            (1...2).contains(epochs.count) && epochs.starts(with: first),
-            "epoch \(first) was there before, now list shows \(epochs)")
-        try expect(
-            status.code != 0 || epochs.count == 2,
-            "the second checkpoint ended with 0, but list shows \(epochs)")
-        try restartsFromLast(epochs, program, reference, context)
-    }
-
     /// Nothing stopped, nothing traced, and the right end.
     private static func jobSurvives(
         _ run: RunningJob, _ program: JobProgram, _ reference: Reference, _ context: TestContext
@@ -138,10 +103,12 @@ enum CoordinatorFaults {
         try context.expectNothingLeft("after the job's end")
     }
 
-    private static func wholeEpochs(_ context: TestContext) throws -> [Int] {
-        let epochs = try context.tool.epochs(of: "job")
+    static func wholeEpochs(
+        _ context: TestContext, of job: String = "job"
+    ) throws -> [Int] {
+        let epochs = try context.tool.epochs(of: job)
         for epoch in epochs {
-            let result = try context.tool.verify("job", epoch: epoch)
+            let result = try context.tool.verify(job, epoch: epoch)
             try expect(
                 result.status == .exited(0), "verify of epoch \(epoch): \(result.lastWords)")
         }

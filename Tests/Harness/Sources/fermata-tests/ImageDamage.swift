@@ -2,18 +2,18 @@ import Foundation
 import Glibc
 import HarnessKit
 
-/// Group `faults`, third part: an image that is not what was written.
+/// Group `faults`, third part: an image whose files are not as long as they were, or not there.
 ///
 /// Every file of an epoch is damaged in turn and repaired afterwards. `image verify` must name it,
 /// and `restart` must refuse, naming it too: a job that goes on with wrong bytes is the worst
 /// outcome that there is.
 enum ImageDamage {
     private enum Damage: String, CaseIterable {
-        case flip, truncate, empty, extend, remove
+        case truncate, empty, extend, remove
     }
 
     static func all(_ options: Options) -> [TestCase] {
-        Damage.allCases.map { damage in
+        ImageFlips.all(options) + Damage.allCases.map { damage in
             TestCase("faults.image.\(damage.rawValue)", tags: ["faults", "image"]) {
                 try everyFile(damage, $0)
             }
@@ -34,21 +34,21 @@ enum ImageDamage {
             healthy.status == .exited(0), "verify of a fresh image: \(healthy.lastWords)")
 
         let first = run.outputText
+        let atCut = jobsFiles(context)
         let files = try filesOfTheEpoch(context)
-        let times = damage == .flip ? max(1, context.options.instants) : 1
         // All files are tried before the verdict: one report with everything that goes unnoticed.
         var problems: [String] = []
         for file in files {
-            for _ in 0..<times {
-                let original = readBytes(file)
-                let what = try inflict(damage, on: file, original, context)
-                do {
-                    try isNoticed(file, what, first, reference, context)
-                } catch {
-                    problems.append("\(error)")
-                }
-                try original.write(to: URL(fileURLWithPath: file))
+            let original = readBytes(file)
+            let what = try inflict(damage, on: file, original, context)
+            do {
+                try verifyNotices(file, what, context)
+                try restartNotices(
+                    file, what, printed: first, atCut: atCut, reference, context)
+            } catch {
+                problems.append("\(error)")
             }
+            try original.write(to: URL(fileURLWithPath: file))
         }
         try expect(
             problems.isEmpty, "\(problems.count) problems: " + problems.joined(separator: "; "))
@@ -60,7 +60,7 @@ enum ImageDamage {
             first: first, rest: restart.outputText, reference: reference.output)
     }
 
-    private static func filesOfTheEpoch(_ context: TestContext) throws -> [String] {
+    static func filesOfTheEpoch(_ context: TestContext) throws -> [String] {
         guard let epoch = try context.tool.epochs(of: "job").last else {
             throw TestFailure("list shows no epoch after a checkpoint")
         }
@@ -88,11 +88,6 @@ enum ImageDamage {
         var data = original
         let what: String
         switch damage {
-        case .flip where !original.isEmpty:
-            let place = Int.random(in: 0..<data.count, using: &context.random)
-            let bit = UInt8(1) << UInt8.random(in: 0..<8, using: &context.random)
-            data[data.startIndex + place] ^= bit
-            what = "\(name): byte \(place) of \(data.count) flipped"
         case .truncate where !original.isEmpty:
             let length = Int.random(in: 0..<data.count, using: &context.random)
             data = data.prefix(length)
@@ -111,20 +106,35 @@ enum ImageDamage {
         return what
     }
 
-    private static func isNoticed(
-        _ file: String, _ what: String, _ first: String, _ reference: Reference,
-        _ context: TestContext
-    ) throws {
+    static func verifyNotices(_ file: String, _ what: String, _ context: TestContext) throws {
         let name = (file as NSString).lastPathComponent
         let verify = try context.tool.verify("job")
-        try expect(verify.status.code != 0, "\(what): verify found nothing")
+        try expect(
+            verify.status == .exited(ExitCode.ioError),
+            "\(what): verify must end with 74, but: \(verify.lastWords)")
         try expect(
             (verify.errors + verify.output).contains(name),
             "\(what): verify does not name the file: \(verify.lastWords)")
+    }
+
+    /// The restart ends with an error that names the file, nothing that the job printed meanwhile
+    /// is wrong, nothing is left of it, and the files of a job that never ran are what they were
+    /// before or at the cut. True if it was noticed when the job already ran.
+    @discardableResult
+    static func restartNotices(
+        _ file: String, _ what: String, printed first: String, atCut: [String: Data],
+        _ reference: Reference, _ context: TestContext
+    ) throws -> Bool {
+        let name = (file as NSString).lastPathComponent
+        let own = jobsFiles(context)
         let restart = try context.restart("job")
-        let status = restart.process.wait(seconds: 60 + 15 * reference.seconds)
+        let status = restart.process.wait(seconds: 30 + 5 * reference.seconds)
         defer { ProcessTable.killAll(prefix: context.mark) }
-        guard let status else { throw TestFailure("\(what): restart neither ran nor failed") }
+        guard let status else {
+            throw TestFailure(
+                "\(what): restart neither ran nor failed: "
+                    + ProcessTable.whereabouts(prefix: context.mark) + restart.complaint)
+        }
         let expected = reference.output.dropFirst(first.count)
         let printed = restart.outputText
         try expect(
@@ -133,8 +143,39 @@ enum ImageDamage {
                 + OutputComparison.difference(
                     printed, String(expected)))
         try expect(status.code != 0, "\(what): restart did not notice")
+        let errors = readText(restart.errorPath)
         try expect(
-            readText(restart.errorPath).contains(name),
+            errors.contains(name),
             "\(what): restart does not name the file: \(status)\(restart.complaint)")
+        try context.expectNothingLeft("\(what), after the restart's end")
+        let late = errors.contains("the job was ended")
+        if !late {
+            let now = jobsFiles(context)
+            let changed = own.keys.filter { own[$0] != now[$0] && atCut[$0] != now[$0] }.sorted()
+            // Put right, so that the next position is judged by itself.
+            for path in changed { try own[path]!.write(to: URL(fileURLWithPath: path)) }
+            try expect(
+                changed.isEmpty,
+                "\(what): the refused restart destroyed files of the job: "
+                    + changed.map { "\($0), it had \(own[$0]!.count) bytes" }
+                    .joined(separator: ", "))
+        }
+        return late
+    }
+
+    /// What the job has in its working and its temporary directory.
+    static func jobsFiles(_ context: TestContext) -> [String: Data] {
+        var result: [String: Data] = [:]
+        for folder in [context.scratch, context.root + "/tmp"] {
+            let names = FileManager.default.enumerator(atPath: folder)?.allObjects ?? []
+            for name in names.compactMap({ $0 as? String }) {
+                var info = stat()
+                let path = "\(folder)/\(name)"
+                if lstat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFREG {
+                    result[path] = readBytes(path)
+                }
+            }
+        }
+        return result
     }
 }

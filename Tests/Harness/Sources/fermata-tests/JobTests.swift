@@ -146,10 +146,11 @@ enum JobTests {
 
     /// "Temporary" invites to try again, and so it is tried again; but never silently.
     static func checkpoint(
-        _ context: TestContext, _ run: RunningJob, mode: CheckpointMode, kill: Bool
+        _ context: TestContext, _ run: RunningJob, name: String = "job", mode: CheckpointMode,
+        kill: Bool
     ) throws {
         for attempt in 1...4 {
-            let result = try context.tool.checkpoint("job", mode: mode, kill: kill)
+            let result = try context.tool.checkpoint(name, mode: mode, kill: kill)
             if result.status == .exited(0) {
                 context.note(String(format: "checkpoint took %.0f ms", result.seconds * 1000))
                 return

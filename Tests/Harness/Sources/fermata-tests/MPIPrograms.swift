@@ -27,6 +27,18 @@ enum MPIPrograms {
         stencil("mpich", library: "mpich", ["mpiexec.mpich", "-n", "4"], 600),
     ]
 
+    /// Launcher and two ranks with the library's threads: small enough to be restarted often.
+    static let small = JobProgram(
+        name: "stencil-small",
+        command: {
+            [
+                "mpirun.openmpi", "-np", "2", "--oversubscribe", "--allow-run-as-root",
+                "--mca", "btl", "vader,self", "\($0.built)/stencil.openmpi", "384", "8000",
+            ]
+        },
+        needs: { ["mpirun.openmpi", "\($0.built)/stencil.openmpi"] },
+        tags: ["mpi", "openmpi"])
+
     private static func stencil(
         _ name: String, library: String, _ launcher: [String], _ steps: Int
     ) -> JobProgram {

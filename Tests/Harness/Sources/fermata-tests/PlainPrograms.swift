@@ -25,6 +25,12 @@ enum PlainPrograms {
         command: { ["/usr/bin/python3", "\($0.sources)/python/workers.py", "4000"] },
         needs: { _ in ["/usr/bin/python3"] })
 
+    /// Much memory for its work: most of it comes in after a restart has let it run.
+    static let ballast = JobProgram(
+        name: "ballast",
+        command: { ["/usr/bin/python3", "\($0.sources)/python/ballast.py", "256", "300"] },
+        needs: { _ in ["/usr/bin/python3"] })
+
     private static let pipeline = JobProgram(
         name: "pipeline",
         command: { ["bash", "\($0.sources)/shell/pipeline.sh", "500000"] },

@@ -43,6 +43,9 @@ if !options.plain && !FileManager.default.isExecutableFile(atPath: options.ferma
     refuse("no tool to test: \(what)\n\(Options.usage)")
 }
 
+if let why = IPCNamespace.enterNew() {
+    print("no IPC namespace of its own (\(why)): System V objects of killed jobs stay behind")
+}
 let leftovers = SharedMemoryLeftovers()
 
 // A harness that is interrupted takes its jobs with it.
