@@ -32,10 +32,9 @@ final class CheckpointService: @unchecked Sendable {
             owning: Int32(
                 try Kernel.call(
                     .eventfd2, 0, Int(O_NONBLOCK | O_CLOEXEC), what: "eventfd")))
-        record = JobRecord(
-            job: configuration.job, coordinatorPid: getpid(),
-            coordinatorStart: try ProcessStatistics(pid: getpid()).startTicks,
-            store: configuration.store.root, command: configuration.command)
+        record = try JobRecord(
+            job: configuration.job, coordinator: getpid(), store: configuration.store.root,
+            command: configuration.command, source: source)
         let (ends, wake, root) = (EndsBox(), wake, source.root)
         endsBox = ends
         let settings = NodeAgent.Settings(

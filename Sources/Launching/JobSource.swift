@@ -7,13 +7,25 @@ import ProcessSnapshot
 /// The job that a supervisor watches: started natively, or restored into a pod.
 public enum JobSource {
     /// The command's own process, a child of the supervisor's main thread.
-    case native(root: pid_t)
+    case native(root: pid_t, identity: String)
     case pod(RestoredJob)
 
     var root: pid_t {
         switch self {
-        case .native(let root): root
+        case .native(let root, _): root
         case .pod(let job): job.outerRootPid
+        }
+    }
+
+    /// What FERMATA_JOB_ID is in the job. A restored one has it from its original.
+    var identity: String {
+        switch self {
+        case .native(_, let identity): return identity
+        case .pod(let job):
+            for pid in ProcFS.descendants(of: job.podPid) {
+                if let found = JobRecord.identity(of: pid) { return found }
+            }
+            return ""
         }
     }
 
@@ -31,6 +43,7 @@ public enum JobSource {
 /// Starts a command as a job: a child in a session of its own.
 public struct NativeLaunch {
     public let root: pid_t
+    public let identity = JobRecord.newIdentity()
     private let gate: Descriptor
 
     /// The command waits until `go`. `terminal`: becomes its controlling terminal, and stands for
@@ -46,8 +59,9 @@ public struct NativeLaunch {
             environment.append(String(cString: entry))
             next += 1
         }
-        environment.removeAll { $0.hasPrefix("FERMATA_JOB=") }
+        environment.removeAll { $0.hasPrefix("FERMATA_JOB=") || $0.hasPrefix("FERMATA_JOB_ID=") }
         environment.append("FERMATA_JOB=\(job)")
+        environment.append("FERMATA_JOB_ID=\(identity)")
         var arguments = command.map { strdup($0) } + [nil]
         var variables = environment.map { strdup($0) } + [nil]
         defer { (arguments + variables).forEach { free($0) } }

@@ -177,7 +177,7 @@ public final class Supervisor {
                 state.tracer == 0, waitpid(pid, &status, Int32(WNOHANG)) == pid
             else { continue }
             switch source {
-            case .native(let root) where pid == root: rootStatus = status
+            case .native(let root, _) where pid == root: rootStatus = status
             case .pod(let job) where pid == job.podPid:
                 takeReports()
                 rootStatus = rootStatus ?? status

@@ -216,7 +216,8 @@ public struct MappingEntry: Sendable {
     public var flags: [String] = []
 
     public var bytes: UInt64 { end - start }
-    public var isFile: Bool { inode != 0 }
+    /// Also of a System V segment, whose "inode" is its id and may be 0.
+    public var isFile: Bool { inode != 0 || device != 0 }
     public var isDeleted: Bool { path.hasSuffix(" (deleted)") }
 
     /// All mappings of `pid`, ascending. With `flags` from smaps, which walks page tables.

@@ -59,7 +59,10 @@ public final class JobRestore {
                 "this CPU lacks register state the job may use (XCR0 components 0x\(String(missing, radix: 16))); it ran on \(host.cpuModel)"
             )
         }
-        for file in context.inventory.backingFiles { try verify(file) }
+        // A file that the image brings back need not be what it was before that.
+        let saved = Set(context.inventory.savedFiles.map(\.path))
+        for file in context.inventory.backingFiles where !saved.contains(file.path) { try verify(file) }
+        try FileRestore(context: context).verifyContents()
         try checkVDSO()
         mark("check")
     }
@@ -270,12 +273,14 @@ public final class JobRestore {
         guard !spaces.isEmpty else { return nil }
         let channel = channel!
         let pod = context.podPid
+        let siblings = context.siblings
         let pager = Pager(
             spaces,
             finished: { _ = fermata_send_descriptors(channel.number, UInt8(ascii: "r").signed, nil, 0) },
             failed: { error in
                 _ = Kernel.raw(.kill, Int(pod), Int(SIGKILL))
                 lost(error)
+                siblings.reap()
             })
         // The pod keeps copies: if this process dies, its threads must wait for pages for as
         // long as it takes the pod to end, and not read zeroes.
@@ -336,9 +341,14 @@ public final class JobRestore {
         context.files = []
         context.shared = []
         try leavePod()
-        // Stopped ones first: nobody is to see them on their way into the stop.
-        for process in processes where process.process.stopped { try process.release() }
-        for process in processes where !process.process.stopped { try process.release() }
+        // Nobody is to see a stopped process on its way into the stop, or signal and wake a thread
+        // that is not yet back in the call in which it waits.
+        for process in processes where process.process.stopped { try process.releaseStopped() }
+        let running = processes.filter { !$0.process.stopped }
+        for process in running { try process.release(inCall: true) }
+        let deadline = Clock.monotonic() + 10_000_000
+        for process in running { process.awaitCalls(until: deadline) }
+        for process in running { try process.release(inCall: false) }
     }
 
     /// The pod's first process goes back to its own loop.

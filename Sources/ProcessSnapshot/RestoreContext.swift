@@ -40,6 +40,7 @@ final class RestoreContext {
     /// Stubs by the pid the job sees.
     var stubs: [Int32: Stub] = [:]
     var outerPids: [Int32: pid_t] = [:]
+    let siblings = SiblingThreads()
     /// The vDSO that the job had, if it is not this kernel's.
     var foreignVDSO: VDSO?
     /// Called with the master of the terminal that the supervisor is to relay.

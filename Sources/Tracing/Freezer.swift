@@ -69,11 +69,11 @@ public final class Freezer {
 
     /// Everything runs on. Idempotent.
     public func thaw() {
-        for pid in order.reversed() {
-            for tracee in members[pid]?.values ?? [:].values where tracee.end == nil {
-                if !tracee.isStopped { _ = settle(tracee, 20_000_000) }
-                if tracee.isStopped { try? tracee.detach() } else { lingering[tracee.tid] = tracee }
-            }
+        let tracees = order.reversed().flatMap { members[$0]!.values }.filter { $0.end == nil }
+        // Those that go back into a call first: others may wake or signal them.
+        for tracee in tracees.filter(\.returnsToCall) + tracees.filter({ !$0.returnsToCall }) {
+            if !tracee.isStopped { _ = settle(tracee, 20_000_000) }
+            if tracee.isStopped { try? tracee.detach() } else { lingering[tracee.tid] = tracee }
         }
         members = [:]
         order = []

@@ -33,6 +33,32 @@ public final class StoppedProcess {
         return state
     }
 
+    /// What the thread goes on with when it is let go. A call with a mask of its own is special: the
+    /// kernel has that mask no longer (PTRACE_SETSIGMASK), so a signal that only it holds back would
+    /// seem to end the call. As after any other stop the signal is handled first instead, and the
+    /// call made again.
+    private func goingOn(_ thread: Tracee) throws -> user_regs_struct {
+        let (registers, mask) = try original(thread)
+        let going = InterruptedSyscall.kernel(registers)
+        guard InterruptedSyscall.returnsToCall(going),
+            let during = try InterruptedSyscall.temporaryMask(
+                registers, { try memory.value(UInt64.self, at: $0) })
+        else { return going }
+        let pending = try pendingSignals(thread) & ~mask
+        return pending & ~during == 0 && pending != 0 ? InterruptedSyscall.resumable(registers) : going
+    }
+
+    /// The same for the thread's successor after a restart.
+    public func restorable(_ thread: Tracee) throws -> user_regs_struct {
+        let going = try goingOn(thread)
+        return going.orig_rax == UInt64.max ? going : InterruptedSyscall.restorable(going)
+    }
+
+    private func pendingSignals(_ thread: Tracee) throws -> UInt64 {
+        let signals = try thread.pendingSignals(shared: false) + thread.pendingSignals(shared: true)
+        return signals.reduce(0) { $0 | 1 << UInt64(value(Int32.self, from: $1) - 1) }
+    }
+
     /// Runs `body` with system calls executing inside `thread`. Whatever happens, also the death
     /// of this process at any instruction, the thread goes on afterwards as if nothing had been:
     /// see `RecoveryTrampoline`. One thread of a process at a time.
@@ -45,6 +71,8 @@ public final class StoppedProcess {
         let (registers, mask) = try original(thread)
         let back = InterruptedSyscall.resumable(registers)
         let trampoline = try prepareTrampoline()
+        let going = try goingOn(thread)
+        thread.returnsToCall = InterruptedSyscall.returnsToCall(going)
         let affinity = try Affinity(of: thread.tid).lasting
         try trampoline.arm(memory, back: back, mask: mask, affinity: affinity)
         let own = try Affinity(of: 0)
@@ -64,9 +92,11 @@ public final class StoppedProcess {
         defer {
             // Errors here mean that the thread is gone: nothing is left to put back.
             try? thread.setRegisters(recover)
+            // Into a stop after which the kernel looks at an interrupted call.
+            try? thread.stopAgain()
             affinity.apply(to: thread.tid)
             try? thread.setSignalMask(mask)
-            try? thread.setRegisters(back)
+            try? thread.setRegisters(going)
         }
         if scratch == 0 {
             let first = RemoteSyscalls(

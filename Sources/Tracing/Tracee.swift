@@ -17,6 +17,8 @@ public final class Tracee {
     public internal(set) var end: Int32?
     /// The signal of the group stop it was found in, if it was.
     public internal(set) var groupStop: Int32?
+    /// It was in a system call that is made again as soon as it runs.
+    var returnsToCall = false
     /// Signals that no mask holds back, taken while calls were injected: owed to the tracee.
     var held: [Int32] = []
     /// Child's id from the last PTRACE_EVENT_CLONE, FORK or VFORK.
@@ -55,6 +57,21 @@ public final class Tracee {
     /// Asks for a stop; `poll` or `wait` reports it.
     public func interrupt() throws(RemoteError) {
         try request(Int(FERMATA_PTRACE_INTERRUPT), 0, 0, "INTERRUPT")
+    }
+
+    /// From any ptrace stop into one that PTRACE_INTERRUPT makes, without an instruction of the
+    /// tracee's in between: the trap comes before the return to user mode.
+    public func stopAgain() throws(RemoteError) {
+        try interrupt()
+        while true {
+            try continueRunning()
+            switch wait() {
+            case .interrupted?: return
+            case .signal(let signal)?: held.append(signal)
+            case .event?, .systemCall?: continue
+            case .exited?, .killed?, nil: throw .vanished(tid: tid)
+            }
+        }
     }
 
     /// Lets the tracee run on its own again. Ends tracing.

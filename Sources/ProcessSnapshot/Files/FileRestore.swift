@@ -14,6 +14,17 @@ struct FileRestore {
 
     // MARK: contents
 
+    /// Reads and checks everything that `restoreContents` will put into files of the job's: those
+    /// on disk must stay as they are if the image is damaged.
+    func verifyContents() throws {
+        let buffer = AlignedBuffer(bytes: 1 << 20)
+        for file in context.inventory.savedFiles where !file.sizeOnly {
+            let reader = try context.reader.blocks(context.inventory.blockFiles[Int(file.blockFile)])
+            try BlockSpread(reader: reader, extents: file.extents, size: file.sizeBytes)
+                .forEachChunk(buffer) { _, _ in }
+        }
+    }
+
     /// Brings every saved file to its state at the cut.
     func restoreContents() throws {
         for (i, file) in context.inventory.savedFiles.enumerated() {

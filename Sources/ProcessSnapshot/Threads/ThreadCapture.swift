@@ -22,13 +22,12 @@ struct ThreadCapture {
     /// What the tracer can read from outside.
     func capture() throws -> ImageThread {
         var result = ImageThread()
-        let (registers, mask) = try process.original(thread)
+        let mask = try process.original(thread).mask
         result.tid = UInt32(try ProcessStatus(path).namespacePids.last ?? thread.tid)
         let rseq = try thread.rseq()
         result.registers = Data(
             bytes(
-                of: try outsideCriticalSection(
-                    InterruptedSyscall.restorable(registers), rseq)))
+                of: try outsideCriticalSection(process.restorable(thread), rseq)))
         result.xstate = Data(try thread.extendedState())
         result.signalMask = mask
         result.rseqAddress = rseq.pointer

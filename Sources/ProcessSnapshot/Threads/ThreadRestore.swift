@@ -14,7 +14,7 @@ struct ThreadRestore {
     private static let threadFlags: UInt64 = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000
 
     /// Creates all but the leader. The result is in the order of `process.threads`.
-    func create(_ leader: Stub) throws -> [Stub] {
+    func create(_ leader: Stub, _ siblings: SiblingThreads) throws -> [Stub] {
         var result = [leader]
         for thread in process.threads.dropFirst() {
             var arguments = fermata_clone_args()
@@ -27,6 +27,7 @@ struct ThreadRestore {
                 .clone3, leader.scratch, UInt64(MemoryLayout<fermata_clone_args>.size),
                 what: "thread \(thread.tid)")
             let tracee = Tracee(tid: leader.tracee.lastChild)
+            siblings.add(tracee.tid)
             try Stub.awaitStop(tracee)
             result.append(try leader.sibling(tracee))
         }

@@ -163,7 +163,7 @@ final class ProcessRestore {
         try signals()
         try timersBeforeThreads()
         let restore = ThreadRestore(process: process)
-        threads = try restore.create(stub)
+        threads = try restore.create(stub, context.siblings)
         for (thread, stub) in zip(process.threads, threads) where !thread.exited {
             try restore.restoreState(thread, stub)
         }
@@ -247,19 +247,40 @@ final class ProcessRestore {
             Clock.sleep(microseconds: 500)
         }
         try MemoryRestore(context, process).removeTrampoline(threads[runner])
+        try threads[runner].tracee.stopAgain()
         for (thread, stub) in zip(process.threads, threads) where !thread.exited {
             try ThreadRestore.setRegisters(thread, stub)
         }
     }
 
-    /// Runs from here.
-    func release() throws {
-        if process.stopped { _ = Kernel.raw(.kill, Int(stub.tracee.tid), Int(SIGSTOP)) }
-        for (thread, stub) in zip(process.threads, threads) where !thread.exited {
+    /// Runs from here; `inCall`: only threads that were in a system call, or only the others.
+    func release(inCall: Bool) throws {
+        for (thread, stub) in zip(process.threads, threads)
+        where !thread.exited && isInCall(thread) == inCall {
             try stub.tracee.detach()
         }
+    }
+
+    /// Returns when those threads are in their calls again, or after a moment.
+    func awaitCalls(until deadline: Int64) {
+        for (thread, stub) in zip(process.threads, threads) where !thread.exited && isInCall(thread) {
+            while Clock.monotonic() < deadline,
+                let state = try? ProcessStatistics(pid: stub.tracee.tid).state,
+                state == UInt8(ascii: "R") || state == UInt8(ascii: "t")
+            { sched_yield() }
+        }
+    }
+
+    private func isInCall(_ thread: ImageThread) -> Bool {
+        InterruptedSyscall.returnsToCall(structure(user_regs_struct(), from: thread.registers))
+    }
+
+    /// Releases a process that was stopped, into its stop.
+    func releaseStopped() throws {
+        _ = Kernel.raw(.kill, Int(stub.tracee.tid), Int(SIGSTOP))
+        for inCall in [true, false] { try release(inCall: inCall) }
         let deadline = Clock.monotonic() + 1_000_000_000
-        while process.stopped, Clock.monotonic() < deadline,
+        while Clock.monotonic() < deadline,
             let state = try? ProcessStatistics(pid: stub.tracee.tid).state, state != UInt8(ascii: "T")
         { sched_yield() }
     }
