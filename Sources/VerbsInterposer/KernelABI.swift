@@ -43,8 +43,9 @@ public func copyQueuePairAttributes(
     to.pointee.dest_qp_num = kernel.dest_qp_num
     to.pointee.qp_access_flags = kernel.qp_access_flags
     to.pointee.cap = ibv_qp_cap(
-        max_send_wr: kernel.max_send_wr, max_recv_wr: kernel.max_recv_wr, max_send_sge: kernel.max_send_sge,
-        max_recv_sge: kernel.max_recv_sge, max_inline_data: kernel.max_inline_data)
+        max_send_wr: kernel.max_send_wr, max_recv_wr: kernel.max_recv_wr,
+        max_send_sge: kernel.max_send_sge, max_recv_sge: kernel.max_recv_sge,
+        max_inline_data: kernel.max_inline_data)
     copyAddressHandleAttributes(&to.pointee.ah_attr, &from.pointee.ah_attr)
     copyAddressHandleAttributes(&to.pointee.alt_ah_attr, &from.pointee.alt_ah_attr)
     to.pointee.pkey_index = kernel.pkey_index

@@ -4,7 +4,7 @@ import CVerbs
 /// Where sysfs is, without a slash at the end. Programs put "/class/infiniband" behind it, and that
 /// place is ours, so that SYSFS_PATH, which other versions honour, would lead them past it.
 @c(fermata_ibv_get_sysfs_path)
-public func sysfsPath() -> UnsafePointer<CChar> {
+public func sysfsPath() -> CPath {
     let path: StaticString = "/sys"
     return UnsafeRawPointer(path.utf8Start).assumingMemoryBound(to: CChar.self)
 }
@@ -13,8 +13,7 @@ public func sysfsPath() -> UnsafePointer<CChar> {
 /// if there is room.
 @c(fermata_ibv_read_sysfs_file)
 public func readSysfsFile(
-    _ directory: UnsafePointer<CChar>, _ file: UnsafePointer<CChar>, _ buffer: UnsafeMutablePointer<CChar>,
-    _ size: Int
+    _ directory: CPath, _ file: CPath, _ buffer: CBuffer, _ size: Int
 ) -> Int32 {
     var path = Array(UnsafeBufferPointer(start: directory, count: strlen(directory)))
     path.append(CChar(bitPattern: UInt8(ascii: "/")))

@@ -16,8 +16,8 @@ enum ConnectionManager {
 
     /// Whether a path, as the application wrote it, is the connection manager's device.
     static func isDevice(_ path: UnsafePointer<CChar>?) -> Bool {
-        guard let path, VirtualPath.isVirtual(path), case (let tree, .entry(let index)) = VirtualFiles.lookUp(path)
-        else { return false }
+        guard let path, VirtualPath.isVirtual(path) else { return false }
+        guard case (let tree, .entry(let index)) = VirtualFiles.lookUp(path) else { return false }
         return tree.entries[index].path == Array(Self.path.utf8)
     }
 }

@@ -5,7 +5,7 @@ import Synchronization
 // opendir and what takes its result. A DIR is opaque, so one of ours is told by its address: they
 // all lie in one block, and while none was ever opened the test is against an address of 0.
 
-private typealias OpenDirectory = @convention(c) (UnsafePointer<CChar>?) -> OpaquePointer?
+private typealias OpenDirectory = @convention(c) (CPath?) -> OpaquePointer?
 private typealias ReadDirectory = @convention(c) (OpaquePointer?) -> UnsafeMutableRawPointer?
 private typealias OnDirectory = @convention(c) (OpaquePointer?) -> Int32
 private typealias Rewind = @convention(c) (OpaquePointer?) -> Void
@@ -59,14 +59,17 @@ private final class OpenVirtualDirectory {
     }
 }
 
+private typealias Slot = UnsafeMutablePointer<Atomic<UInt>>
+
 /// The open directories: a block of slots, each 0 or the address of an `OpenVirtualDirectory`.
 private enum Slots {
     static var max: Int { 256 }
     static let block = Atomic<UInt>(0)
 
     /// The block, made at the first call. A thread that loses the race gives its own back.
-    static func made() -> UnsafeMutablePointer<Atomic<UInt>>? {
-        if let known = UnsafeMutablePointer<Atomic<UInt>>(bitPattern: block.load(ordering: .acquiring)) { return known }
+    static func made() -> Slot? {
+        let known = Slot(bitPattern: block.load(ordering: .acquiring))
+        if known != nil { return known }
         guard let fresh = calloc(max, MemoryLayout<UInt>.stride) else { return nil }
         let (won, winner) = block.compareExchange(
             expected: 0, desired: UInt(bitPattern: fresh), ordering: .acquiringAndReleasing)
@@ -75,10 +78,11 @@ private enum Slots {
     }
 
     @inline(__always)
-    static func find(_ stream: OpaquePointer?) -> UnsafeMutablePointer<Atomic<UInt>>? {
+    static func find(_ stream: OpaquePointer?) -> Slot? {
         let base = block.load(ordering: .acquiring)
         let address = UInt(bitPattern: stream)
-        guard base != 0, address >= base, address < base + UInt(max * MemoryLayout<UInt>.stride) else { return nil }
+        let end = base + UInt(max * MemoryLayout<UInt>.stride)
+        guard base != 0, address >= base, address < end else { return nil }
         return UnsafeMutablePointer(bitPattern: address)
     }
 
@@ -87,7 +91,8 @@ private enum Slots {
         guard let slots = made() else { return nil }
         let address = UInt(bitPattern: Unmanaged.passRetained(directory).toOpaque())
         for i in 0..<max {
-            let (won, _) = slots[i].compareExchange(expected: 0, desired: address, ordering: .acquiringAndReleasing)
+            let (won, _) = slots[i].compareExchange(
+                expected: 0, desired: address, ordering: .acquiringAndReleasing)
             if won { return OpaquePointer(slots + i) }
         }
         Unmanaged.passUnretained(directory).release()
@@ -95,12 +100,13 @@ private enum Slots {
         return nil
     }
 
-    static func directory(_ slot: UnsafeMutablePointer<Atomic<UInt>>) -> OpenVirtualDirectory? {
-        guard let address = UnsafeRawPointer(bitPattern: slot.pointee.load(ordering: .acquiring)) else { return nil }
-        return Unmanaged<OpenVirtualDirectory>.fromOpaque(address).takeUnretainedValue()
+    static func directory(_ slot: Slot) -> OpenVirtualDirectory? {
+        let address = slot.pointee.load(ordering: .acquiring)
+        guard let object = UnsafeRawPointer(bitPattern: address) else { return nil }
+        return Unmanaged<OpenVirtualDirectory>.fromOpaque(object).takeUnretainedValue()
     }
 
-    static func remove(_ slot: UnsafeMutablePointer<Atomic<UInt>>) -> Bool {
+    static func remove(_ slot: Slot) -> Bool {
         let address = slot.pointee.exchange(0, ordering: .acquiringAndReleasing)
         guard let object = UnsafeRawPointer(bitPattern: address) else { return false }
         Unmanaged<OpenVirtualDirectory>.fromOpaque(object).release()
@@ -108,7 +114,7 @@ private enum Slots {
     }
 }
 
-@c(opendir) public func opendirShim(_ path: UnsafePointer<CChar>?) -> OpaquePointer? {
+@c(opendir) public func opendirShim(_ path: CPath?) -> OpaquePointer? {
     guard let pointer = nextOpendir.pointer else {
         errorNumber = ENOSYS
         return nil
@@ -120,7 +126,9 @@ private enum Slots {
     case .elsewhere(let other): return other.withUnsafeBufferPointer { call($0.baseAddress) }
     case .missing(let number): errorNumber = number
     case .entry(let index):
-        if case .directory = tree.entries[index].node { return Slots.add(OpenVirtualDirectory(tree, index)) }
+        if case .directory = tree.entries[index].node {
+            return Slots.add(OpenVirtualDirectory(tree, index))
+        }
         errorNumber = ENOTDIR
     }
     return nil

@@ -29,7 +29,9 @@ struct FileTree {
         insert(Array(path.utf8), .file(Array(content.utf8)))
     }
 
-    mutating func add(file path: String, bytes content: [UInt8]) { insert(Array(path.utf8), .file(content)) }
+    mutating func add(file path: String, bytes content: [UInt8]) {
+        insert(Array(path.utf8), .file(content))
+    }
 
     mutating func add(link path: String, to target: String) {
         insert(Array(path.utf8), .link(Array(target.utf8)))
@@ -78,7 +80,11 @@ struct FileTree {
         var high = entries.count
         while low < high {
             let middle = (low + high) / 2
-            if entries[middle].path.lexicographicallyPrecedes(path) { low = middle + 1 } else { high = middle }
+            if entries[middle].path.lexicographicallyPrecedes(path) {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
         return low
     }

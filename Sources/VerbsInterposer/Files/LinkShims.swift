@@ -4,23 +4,23 @@ import CVerbs
 // readlink and realpath, and the names fortified programs call them by, which carry the size of
 // the buffer; where it is too small libc ends the program, and so does asking libc from here.
 
-private typealias ReadLink = @convention(c) (UnsafePointer<CChar>?, UnsafeMutablePointer<CChar>?, Int) -> Int
+private typealias ReadLink = @convention(c) (CPath?, CBuffer?, Int) -> Int
 private typealias ReadLinkAt = @convention(c) (
-    Int32, UnsafePointer<CChar>?, UnsafeMutablePointer<CChar>?, Int
+    Int32, CPath?, CBuffer?, Int
 ) -> Int
 private typealias CheckedReadLink = @convention(c) (
-    UnsafePointer<CChar>?, UnsafeMutablePointer<CChar>?, Int, Int
+    CPath?, CBuffer?, Int, Int
 ) -> Int
 private typealias CheckedReadLinkAt = @convention(c) (
-    Int32, UnsafePointer<CChar>?, UnsafeMutablePointer<CChar>?, Int, Int
+    Int32, CPath?, CBuffer?, Int, Int
 ) -> Int
 private typealias RealPath = @convention(c) (
-    UnsafePointer<CChar>?, UnsafeMutablePointer<CChar>?
-) -> UnsafeMutablePointer<CChar>?
+    CPath?, CBuffer?
+) -> CBuffer?
 private typealias CheckedRealPath = @convention(c) (
-    UnsafePointer<CChar>?, UnsafeMutablePointer<CChar>?, Int
-) -> UnsafeMutablePointer<CChar>?
-private typealias CanonicalName = @convention(c) (UnsafePointer<CChar>?) -> UnsafeMutablePointer<CChar>?
+    CPath?, CBuffer?, Int
+) -> CBuffer?
+private typealias CanonicalName = @convention(c) (CPath?) -> CBuffer?
 
 private let nextReadlink = NextFunction("readlink")
 private let nextReadlinkat = NextFunction("readlinkat")
@@ -31,13 +31,15 @@ private let nextRealpathChk = NextFunction("__realpath_chk")
 private let nextCanonicalName = NextFunction("canonicalize_file_name")
 
 private func answer(
-    _ path: UnsafePointer<CChar>, _ out: UnsafeMutablePointer<CChar>, _ size: Int,
-    elsewhere: (UnsafePointer<CChar>) -> Int
+    _ path: CPath, _ out: CBuffer, _ size: Int,
+    elsewhere: (CPath) -> Int
 ) -> Int {
     let (tree, resolution) = VirtualFiles.lookUp(path, followLast: false)
     switch resolution {
     case .entry(let index):
-        guard case .link(let target) = tree.entries[index].node, size > 0 else { return Int(minus(EINVAL)) }
+        guard case .link(let target) = tree.entries[index].node, size > 0 else {
+            return Int(minus(EINVAL))
+        }
         let length = min(size, target.count)
         target.withUnsafeBytes { _ = memcpy(out, $0.baseAddress!, length) }
         return length
@@ -47,7 +49,7 @@ private func answer(
 }
 
 @c(readlink) public func readlinkShim(
-    _ path: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<CChar>?, _ size: Int
+    _ path: CPath?, _ out: CBuffer?, _ size: Int
 ) -> Int {
     guard let pointer = nextReadlink.pointer else { return Int(minus(ENOSYS)) }
     let call = unsafeBitCast(pointer, to: ReadLink.self)
@@ -56,7 +58,7 @@ private func answer(
 }
 
 @c(readlinkat) public func readlinkatShim(
-    _ directory: Int32, _ path: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<CChar>?, _ size: Int
+    _ directory: Int32, _ path: CPath?, _ out: CBuffer?, _ size: Int
 ) -> Int {
     guard let pointer = nextReadlinkat.pointer else { return Int(minus(ENOSYS)) }
     let call = unsafeBitCast(pointer, to: ReadLinkAt.self)
@@ -65,7 +67,7 @@ private func answer(
 }
 
 @c(__readlink_chk) public func readlinkChkShim(
-    _ path: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<CChar>?, _ size: Int, _ outSize: Int
+    _ path: CPath?, _ out: CBuffer?, _ size: Int, _ outSize: Int
 ) -> Int {
     guard let pointer = nextReadlinkChk.pointer else { return Int(minus(ENOSYS)) }
     let call = unsafeBitCast(pointer, to: CheckedReadLink.self)
@@ -76,7 +78,7 @@ private func answer(
 }
 
 @c(__readlinkat_chk) public func readlinkatChkShim(
-    _ directory: Int32, _ path: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<CChar>?, _ size: Int,
+    _ directory: Int32, _ path: CPath?, _ out: CBuffer?, _ size: Int,
     _ outSize: Int
 ) -> Int {
     guard let pointer = nextReadlinkatChk.pointer else { return Int(minus(ENOSYS)) }
@@ -91,14 +93,15 @@ private func answer(
 
 /// `out` may be nil: the caller then frees what it gets.
 private func answer(
-    _ path: UnsafePointer<CChar>, _ out: UnsafeMutablePointer<CChar>?,
-    elsewhere: (UnsafePointer<CChar>) -> UnsafeMutablePointer<CChar>?
-) -> UnsafeMutablePointer<CChar>? {
+    _ path: CPath, _ out: CBuffer?,
+    elsewhere: (CPath) -> CBuffer?
+) -> CBuffer? {
     let (tree, resolution) = VirtualFiles.lookUp(path)
     switch resolution {
     case .entry(let index):
         let real = tree.entries[index].path
-        guard let result = out ?? malloc(real.count + 1)?.assumingMemoryBound(to: CChar.self) else { return nil }
+        let own = out == nil ? malloc(real.count + 1) : nil
+        guard let result = out ?? own?.assumingMemoryBound(to: CChar.self) else { return nil }
         real.withUnsafeBytes { _ = memcpy(result, $0.baseAddress!, real.count) }
         result[real.count] = 0
         return result
@@ -109,14 +112,14 @@ private func answer(
     }
 }
 
-private func noFunction() -> UnsafeMutablePointer<CChar>? {
+private func noFunction() -> CBuffer? {
     errorNumber = ENOSYS
     return nil
 }
 
 @c(realpath) public func realpathShim(
-    _ path: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<CChar>?
-) -> UnsafeMutablePointer<CChar>? {
+    _ path: CPath?, _ out: CBuffer?
+) -> CBuffer? {
     guard let pointer = nextRealpath.pointer else { return noFunction() }
     let call = unsafeBitCast(pointer, to: RealPath.self)
     guard let path, VirtualPath.isVirtual(path) else { return call(path, out) }
@@ -124,17 +127,19 @@ private func noFunction() -> UnsafeMutablePointer<CChar>? {
 }
 
 @c(__realpath_chk) public func realpathChkShim(
-    _ path: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<CChar>?, _ outSize: Int
-) -> UnsafeMutablePointer<CChar>? {
+    _ path: CPath?, _ out: CBuffer?, _ outSize: Int
+) -> CBuffer? {
     guard let pointer = nextRealpathChk.pointer else { return noFunction() }
     let call = unsafeBitCast(pointer, to: CheckedRealPath.self)
-    guard let path, outSize >= Int(PATH_MAX), VirtualPath.isVirtual(path) else { return call(path, out, outSize) }
+    guard let path, outSize >= Int(PATH_MAX), VirtualPath.isVirtual(path) else {
+        return call(path, out, outSize)
+    }
     return answer(path, out) { call($0, out, outSize) }
 }
 
 @c(canonicalize_file_name) public func canonicalNameShim(
-    _ path: UnsafePointer<CChar>?
-) -> UnsafeMutablePointer<CChar>? {
+    _ path: CPath?
+) -> CBuffer? {
     guard let pointer = nextCanonicalName.pointer else { return noFunction() }
     let call = unsafeBitCast(pointer, to: CanonicalName.self)
     guard let path, VirtualPath.isVirtual(path) else { return call(path) }

@@ -2,6 +2,12 @@
 import CVerbs
 import Synchronization
 
+/// A path as C passes it.
+public typealias CPath = UnsafePointer<CChar>
+
+/// Room for a text that C asks for.
+public typealias CBuffer = UnsafeMutablePointer<CChar>
+
 /// The function of the same name that the application would have called without this library:
 /// libc's, or that of another library preloaded after this one.
 struct NextFunction: ~Copyable {

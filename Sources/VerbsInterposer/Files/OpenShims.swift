@@ -5,9 +5,9 @@ import CVerbs
 // conventions of x86-64 and AArch64 Linux lies where a variadic one does. A caller that passed
 // none left anything there, and whoever reads it looks at the flags first.
 
-private typealias Open = @convention(c) (UnsafePointer<CChar>?, Int32, UInt32) -> Int32
-private typealias OpenAt = @convention(c) (Int32, UnsafePointer<CChar>?, Int32, UInt32) -> Int32
-private typealias OpenStream = @convention(c) (UnsafePointer<CChar>?, UnsafePointer<CChar>?) -> UnsafeMutablePointer<FILE>?
+private typealias Open = @convention(c) (CPath?, Int32, UInt32) -> Int32
+private typealias OpenAt = @convention(c) (Int32, CPath?, Int32, UInt32) -> Int32
+private typealias OpenStream = @convention(c) (CPath?, CPath?) -> UnsafeMutablePointer<FILE>?
 
 private let nextOpen = NextFunction("open")
 private let nextOpen64 = NextFunction("open64")
@@ -54,7 +54,7 @@ extension FileTree {
 }
 
 private func answer(
-    _ path: UnsafePointer<CChar>, _ flags: Int32, elsewhere: (UnsafePointer<CChar>) -> Int32
+    _ path: CPath, _ flags: Int32, elsewhere: (CPath) -> Int32
 ) -> Int32 {
     let (tree, resolution) = VirtualFiles.lookUp(path, followLast: flags & O_NOFOLLOW == 0)
     switch resolution {
@@ -66,7 +66,7 @@ private func answer(
 
 @inline(__always)
 private func open(
-    _ next: borrowing NextFunction, _ path: UnsafePointer<CChar>?, _ flags: Int32, _ mode: UInt32
+    _ next: borrowing NextFunction, _ path: CPath?, _ flags: Int32, _ mode: UInt32
 ) -> Int32 {
     guard let pointer = next.pointer else { return minus(ENOSYS) }
     let call = unsafeBitCast(pointer, to: Open.self)
@@ -76,7 +76,7 @@ private func open(
 
 @inline(__always)
 private func open(
-    _ next: borrowing NextFunction, at directory: Int32, _ path: UnsafePointer<CChar>?, _ flags: Int32,
+    _ next: borrowing NextFunction, at directory: Int32, _ path: CPath?, _ flags: Int32,
     _ mode: UInt32
 ) -> Int32 {
     guard let pointer = next.pointer else { return minus(ENOSYS) }
@@ -85,38 +85,38 @@ private func open(
     return answer(path, flags) { call(directory, $0, flags, mode) }
 }
 
-@c(open) public func openShim(_ path: UnsafePointer<CChar>?, _ flags: Int32, _ mode: UInt32) -> Int32 {
+@c(open) public func openShim(_ path: CPath?, _ flags: Int32, _ mode: UInt32) -> Int32 {
     open(nextOpen, path, flags, mode)
 }
 
-@c(open64) public func open64Shim(_ path: UnsafePointer<CChar>?, _ flags: Int32, _ mode: UInt32) -> Int32 {
+@c(open64) public func open64Shim(_ path: CPath?, _ flags: Int32, _ mode: UInt32) -> Int32 {
     open(nextOpen64, path, flags, mode)
 }
 
 // The _2 names are what fortified programs call when no mode is given.
 
-@c(__open_2) public func open2Shim(_ path: UnsafePointer<CChar>?, _ flags: Int32) -> Int32 {
+@c(__open_2) public func open2Shim(_ path: CPath?, _ flags: Int32) -> Int32 {
     open(nextOpen2, path, flags, 0)
 }
 
-@c(__open64_2) public func open642Shim(_ path: UnsafePointer<CChar>?, _ flags: Int32) -> Int32 {
+@c(__open64_2) public func open642Shim(_ path: CPath?, _ flags: Int32) -> Int32 {
     open(nextOpen642, path, flags, 0)
 }
 
 @c(openat) public func openatShim(
-    _ directory: Int32, _ path: UnsafePointer<CChar>?, _ flags: Int32, _ mode: UInt32
+    _ directory: Int32, _ path: CPath?, _ flags: Int32, _ mode: UInt32
 ) -> Int32 { open(nextOpenat, at: directory, path, flags, mode) }
 
 @c(openat64) public func openat64Shim(
-    _ directory: Int32, _ path: UnsafePointer<CChar>?, _ flags: Int32, _ mode: UInt32
+    _ directory: Int32, _ path: CPath?, _ flags: Int32, _ mode: UInt32
 ) -> Int32 { open(nextOpenat64, at: directory, path, flags, mode) }
 
 @c(__openat_2) public func openat2Shim(
-    _ directory: Int32, _ path: UnsafePointer<CChar>?, _ flags: Int32
+    _ directory: Int32, _ path: CPath?, _ flags: Int32
 ) -> Int32 { open(nextOpenat2, at: directory, path, flags, 0) }
 
 @c(__openat64_2) public func openat642Shim(
-    _ directory: Int32, _ path: UnsafePointer<CChar>?, _ flags: Int32
+    _ directory: Int32, _ path: CPath?, _ flags: Int32
 ) -> Int32 { open(nextOpenat642, at: directory, path, flags, 0) }
 
 // MARK: streams
@@ -124,7 +124,7 @@ private func open(
 /// glibc opens a stream's file without going through open's symbol: the stream is made here.
 @inline(__always)
 private func openStream(
-    _ next: borrowing NextFunction, _ path: UnsafePointer<CChar>?, _ mode: UnsafePointer<CChar>?
+    _ next: borrowing NextFunction, _ path: CPath?, _ mode: CPath?
 ) -> UnsafeMutablePointer<FILE>? {
     guard let pointer = next.pointer else {
         errorNumber = ENOSYS
@@ -152,7 +152,7 @@ private func openStream(
 }
 
 /// open's flags for fopen's mode: a letter, then '+' and 'e' (close on exec) among others.
-private func streamFlags(_ mode: UnsafePointer<CChar>) -> Int32 {
+private func streamFlags(_ mode: CPath) -> Int32 {
     var flags = mode[0] == CChar(bitPattern: UInt8(ascii: "r")) ? O_RDONLY : O_WRONLY
     var at = 1
     while mode[0] != 0, mode[at] != 0, mode[at] != CChar(bitPattern: UInt8(ascii: ",")) {
@@ -164,9 +164,9 @@ private func streamFlags(_ mode: UnsafePointer<CChar>) -> Int32 {
 }
 
 @c(fopen) public func fopenShim(
-    _ path: UnsafePointer<CChar>?, _ mode: UnsafePointer<CChar>?
+    _ path: CPath?, _ mode: CPath?
 ) -> UnsafeMutablePointer<FILE>? { openStream(nextFopen, path, mode) }
 
 @c(fopen64) public func fopen64Shim(
-    _ path: UnsafePointer<CChar>?, _ mode: UnsafePointer<CChar>?
+    _ path: CPath?, _ mode: CPath?
 ) -> UnsafeMutablePointer<FILE>? { openStream(nextFopen64, path, mode) }

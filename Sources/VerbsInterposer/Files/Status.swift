@@ -55,6 +55,7 @@ struct Status {
     /// makedev(3), which is a macro: the low parts are 12 and 8 bits, the high ones lie above.
     private var deviceNumber: UInt64 {
         let (major, minor) = (UInt64(major), UInt64(minor))
-        return (major & 0xffff_f000) << 32 | (major & 0xfff) << 8 | (minor & 0xffff_ff00) << 12 | minor & 0xff
+        let high = (major & 0xffff_f000) << 32 | (minor & 0xffff_ff00) << 12
+        return high | (major & 0xfff) << 8 | minor & 0xff
     }
 }

@@ -27,7 +27,9 @@ enum VirtualFiles {
 
     /// What is at a path that `VirtualPath.isVirtual` holds for.
     static var tree: FileTree {
-        guard let address = UnsafeRawPointer(bitPattern: current.load(ordering: .acquiring)) else { return FileTree() }
+        guard let address = UnsafeRawPointer(bitPattern: current.load(ordering: .acquiring)) else {
+            return FileTree()
+        }
         return Unmanaged<Published>.fromOpaque(address).takeUnretainedValue().tree
     }
 

@@ -26,9 +26,8 @@ enum VirtualPath {
 
     private static func leads(_ path: UnsafePointer<CChar>, _ root: StaticString) -> Bool {
         let length = root.utf8CodeUnitCount
-        guard strncmp(path, UnsafeRawPointer(root.utf8Start).assumingMemoryBound(to: CChar.self), length) == 0
-        else { return false }
-        return path[length] == 0 || path[length] == 0x2f
+        let text = UnsafeRawPointer(root.utf8Start).assumingMemoryBound(to: CChar.self)
+        return strncmp(path, text, length) == 0 && (path[length] == 0 || path[length] == 0x2f)
     }
 }
 
@@ -48,8 +47,9 @@ extension FileTree {
 
     /// Walks a path as the kernel does: dots, doubled slashes and links.
     func resolve(_ path: UnsafePointer<CChar>, followLast: Bool) -> Resolution {
-        var rest = Self.components(UnsafeBufferPointer(start: path, count: strlen(path)).map { UInt8(bitPattern: $0) })
-        let mustBeDirectory = path[max(strlen(path), 1) - 1] == 0x2f
+        let length = strlen(path)
+        var rest = Self.components(UnsafeRawBufferPointer(start: path, count: length))
+        let mustBeDirectory = length > 0 && path[length - 1] == 0x2f
         var at: [UInt8] = []
         var links = 0
         while let name = rest.popLast() {
@@ -69,20 +69,20 @@ extension FileTree {
                 links += 1
                 if links > Self.linksMax { return .missing(ELOOP) }
                 at = target.first == UInt8(ascii: "/") ? [] : directory
-                rest += Self.components(target)
+                rest += target.withUnsafeBytes { Self.components($0) }
             case .file, .device:
                 if !isLast || mustBeDirectory { return .missing(ENOTDIR) }
             default: break
             }
         }
         if let index = index(of: at) { return .entry(index) }
-        if at.isEmpty { at = [UInt8(ascii: "/")] }
-        return VirtualPath.isBelowRoot(at)
-            ? .missing(ENOENT) : .elsewhere(at.map { CChar(bitPattern: $0) } + [0])
+        if VirtualPath.isBelowRoot(at) { return .missing(ENOENT) }
+        if at.isEmpty || mustBeDirectory { at.append(UInt8(ascii: "/")) }
+        return .elsewhere(at.map { CChar(bitPattern: $0) } + [0])
     }
 
     /// A path's names, the last one first, so that the next one is cheap to take.
-    private static func components(_ path: [UInt8]) -> [[UInt8]] {
+    private static func components(_ path: UnsafeRawBufferPointer) -> [[UInt8]] {
         var names: [[UInt8]] = []
         var name: [UInt8] = []
         for byte in path {
