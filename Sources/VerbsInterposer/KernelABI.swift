@@ -27,13 +27,13 @@ public func copyAddressHandleAttributes(
     to.pointee.port_num = kernel.port_num
 }
 
-/// The kernel's structure knows no rate limit; the caller's mask does not name it either.
+/// Two fields stay as the caller has them: the state, which is what the caller asked the kernel about
+/// (rdma-core's function leaves it alone too), and the rate limit, which the kernel does not tell.
 @c(fermata_ibv_copy_qp_attr_from_kern)
 public func copyQueuePairAttributes(
     _ to: UnsafeMutablePointer<ibv_qp_attr>, _ from: UnsafeMutablePointer<ib_uverbs_qp_attr>
 ) {
     let kernel = from.pointee
-    to.pointee.qp_state = ibv_qp_state(kernel.qp_state)
     to.pointee.cur_qp_state = ibv_qp_state(kernel.cur_qp_state)
     to.pointee.path_mtu = ibv_mtu(kernel.path_mtu)
     to.pointee.path_mig_state = ibv_mig_state(kernel.path_mig_state)

@@ -170,7 +170,9 @@ private func stat(
 ) -> Int32 {
     guard let pointer = nextStatx.pointer else { return minus(ENOSYS) }
     let call = unsafeBitCast(pointer, to: StatX.self)
-    guard let path, let out, VirtualPath.isVirtual(path) else { return call(directory, path, flags, mask, out) }
+    guard let path, let out, VirtualPath.isVirtual(path) else {
+        return call(directory, path, flags, mask, out)
+    }
     return answer(
         path, follow: flags & AT_SYMLINK_NOFOLLOW == 0, found: { $0.fill(out); return 0 },
         elsewhere: { call(directory, $0, flags, mask, out) })
