@@ -5,7 +5,11 @@ import PackageDescription
 // Targets depend downwards in this list only; Tests/Unit asserts it.
 let package = Package(
     name: "fermata",
-    products: [.executable(name: "fermata", targets: ["fermata"])],
+    products: [
+        .executable(name: "fermata", targets: ["fermata"]),
+        // Built as libibverbs.so; what the loader goes by is the SONAME, libibverbs.so.1.
+        .library(name: "ibverbs", type: .dynamic, targets: ["VerbsInterposer"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
@@ -36,6 +40,18 @@ let package = Package(
             name: "AgentService",
             dependencies: ["ProcessSnapshot", "Coordination", "ImageStore", "CheckpointImage", "LinuxSystem"]),
         .target(name: "Coordination"),
+        // Loaded into applications in place of libibverbs.so.1, hence Embedded Swift: it needs libc only.
+        .target(
+            name: "VerbsInterposer",
+            dependencies: ["CVerbs"],
+            swiftSettings: [.enableExperimentalFeature("Embedded")],
+            linkerSettings: [
+                .unsafeFlags([
+                    "-use-ld=lld", "-no-toolchain-stdlib-rpath",
+                    "-Xlinker", "-soname=libibverbs.so.1",
+                    "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/CVerbs/Generated/versions.map",
+                ])
+            ]),
         .target(
             name: "ProcessSnapshot",
             dependencies: ["Tracing", "ImageStore", "CheckpointImage", "LinuxSystem", "CLinux"]),
@@ -55,6 +71,10 @@ let package = Package(
         .target(name: "LinuxSystem", dependencies: ["CLinux"]),
         .target(
             name: "CLinux", cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror"])]),
+        .target(
+            name: "CVerbs",
+            exclude: ["ABI", "Generated/versions.map"],
+            cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror"])]),
         .testTarget(name: "SimulationTests", dependencies: ["Coordination"], path: "Tests/Simulation"),
         .testTarget(
             name: "UnitTests",
