@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CheckpointImage
 import Glibc
+import ImageStore
 import LinuxSystem
 
 /// Pipes and FIFOs with their content. One pipe per id; further descriptions of an end are
@@ -26,7 +27,10 @@ struct PipeRestore {
         var ends: (read: Descriptor, write: Descriptor)
         if first.pipe.fifo {
             let path = first.pipe.deleted ? first.path + ".fermata-\(getpid())" : first.path
-            if access(path, F_OK) != 0 { mkfifo(path, 0o600) }
+            if access(path, F_OK) != 0 {
+                try makeFolders(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]), mode: 0o755)
+                try Kernel.libc(Int(mkfifo(path, 0o600)), "make the FIFO \(path)")
+            }
             let both = try context.open(path, O_RDWR | O_NONBLOCK)  // fifo(7): never blocks
             if first.pipe.deleted { unlink(path) }
             ends = (both, both)
