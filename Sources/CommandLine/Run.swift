@@ -63,7 +63,8 @@ struct Run: ParsableCommand {
             let relay = hasTerminal ? try TerminalRelay.create() : nil
             let launch = try NativeLaunch(command: command, job: name, terminal: relay)
             let supervisor = try Supervisor(
-                configuration, source: .native(root: launch.root, identity: launch.identity), inherited: Shared.inherited,
+                configuration, source: .native(root: launch.root, identity: launch.identity),
+                inherited: Shared.inherited,
                 terminal: relay, signals: signals)
             launch.go()
             status = supervisor.run()

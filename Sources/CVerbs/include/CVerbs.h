@@ -19,6 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "Fabric.h"
+
 // Behind _GNU_SOURCE, which a module cannot ask of its importer.
 int memfd_create(const char *name, unsigned int flags);
 void *dlsym(void *restrict handle, const char *restrict name);

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// C because: the layout of memory that processes share, atomic operations on plain memory, and the
+// structures of <infiniband/verbs.h> with a field of ours behind them cannot be said in Swift.
+#ifndef FERMATA_FABRIC_H
+#define FERMATA_FABRIC_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <infiniband/verbs.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+struct fermata_device {
+    struct ibv_device device;
+    char beyond[4096];           // providers cast any device to a larger structure of theirs and look
+};
+
+// MARK: handles: what the application sees, and our object behind it
+
+struct fermata_context { struct verbs_context verbs; void *object; };
+struct fermata_pd { struct ibv_pd pd; void *object; };
+struct fermata_mr { struct ibv_mr mr; void *object; };
+struct fermata_channel { struct ibv_comp_channel channel; void *object; };
+struct fermata_cq { union { struct ibv_cq cq; struct ibv_cq_ex ex; }; void *object; };
+struct fermata_qp { union { struct ibv_qp qp; struct ibv_qp_ex ex; }; void *object; };
+struct fermata_srq { struct ibv_srq srq; void *object; };
+struct fermata_ah { struct ibv_ah ah; void *object; };
+
+enum {
+    FERMATA_CONTEXT_OFFSET = offsetof(struct verbs_context, context),
+    FERMATA_NAME_OFFSET = offsetof(struct ibv_device, name),
+    // What ibv_query_port filled before structures were given a size.
+    FERMATA_OLD_PORT_BYTES = offsetof(struct ibv_port_attr, flags),
+};
+
+// MARK: the segment: memory that all processes of a job on one host share
+
+enum {
+    FABRIC_SLOTS = 2048,         // processes of the job on this host
+    FABRIC_QUEUE_PAIRS = 1 << 20,
+    FABRIC_REGIONS = 1 << 16,    // memory regions of one process
+    FABRIC_RING_BYTES = 64 << 10,
+    FABRIC_MEMBERS = 4096,       // multicast memberships
+};
+#define FABRIC_MAGIC 0x6661627269633031ULL
+#define FABRIC_BYTES (4ULL << 30)
+
+// One process. A slot is taken by compare-and-swap of `pid` from 0.
+struct fabric_slot {
+    uint32_t pid;                // in the job's pid namespace
+    uint32_t generation;         // of this slot: raised when it is taken
+    uint32_t doorbell;           // futex: counts records for this process
+    uint32_t sleeping;           // its helper thread waits on `doorbell`
+    uint64_t regions;            // offset of its array of FABRIC_REGIONS fabric_region
+    uint64_t reserved[5];
+    uint64_t active[FABRIC_SLOTS / 64];  // bit n: the ring from slot n holds something
+    uint64_t incoming[FABRIC_SLOTS];     // offset of the ring from slot n; 0: none yet
+};
+
+// A memory region as its owner exports it, for peers that place data themselves.
+struct fabric_region {
+    uint64_t start, length;      // the process's own addresses
+    uint64_t base;               // what remote addresses are relative to (ibv_reg_mr_iova)
+    uint32_t access;             // enum ibv_access_flags
+    uint32_t domain;             // protection domain
+    uint32_t key;                // rkey that opens it; 0: none
+    uint32_t reserved;
+};
+
+// A queue pair as its owner exports it.
+struct fabric_queue_pair {
+    uint32_t owner;              // slot + 1; 0: free
+    uint32_t state;              // enum ibv_qp_state
+    uint32_t access;             // enum ibv_access_flags of incoming requests
+    uint32_t domain;
+    uint32_t peer;               // RC, UC: the other queue pair's number
+    uint32_t reserved[3];
+};
+
+struct fabric_member { uint8_t group[16]; uint32_t queue_pair; uint32_t reserved; };
+
+// Records from one process to another. `head` is written by the source, `tail` by the
+// destination; both count bytes and never go back.
+struct fabric_ring {
+    uint64_t head;
+    uint32_t placing;            // the source is writing into the destination's memory
+    uint32_t unused;
+    uint64_t apart[14];          // of the destination's cache lines
+    uint64_t tail;
+    uint32_t starved;            // the source waits for room: ring its doorbell
+    uint32_t unused_too;
+    uint64_t apart_too[14];
+};                               // FABRIC_RING_BYTES of records follow
+
+struct fabric_segment {
+    uint64_t magic;
+    uint64_t used;               // bytes handed out, from the start of the segment
+    uint32_t next_queue_pair;
+    uint32_t next_domain;
+    uint32_t member_lock;
+    uint32_t lid;
+    uint64_t guid;               // of the node, network byte order
+    uint64_t events;             // counts multicast changes
+    struct fabric_member members[FABRIC_MEMBERS];
+    struct fabric_slot slots[FABRIC_SLOTS];
+    struct fabric_queue_pair queue_pairs[FABRIC_QUEUE_PAIRS];
+};
+
+// MARK: records
+
+enum fabric_kind {
+    FABRIC_SEND = 1, FABRIC_WRITE, FABRIC_READ, FABRIC_FETCH_ADD, FABRIC_COMPARE_SWAP,
+    FABRIC_ACK, FABRIC_VALUE, FABRIC_DATAGRAM, FABRIC_FRAGMENT,
+};
+enum {
+    FABRIC_IMMEDIATE = 1, FABRIC_SOLICITED = 2, FABRIC_INVALIDATE = 4,
+    FABRIC_BY_ADDRESS = 8,       // payload: fabric_piece[]: fetch (or store) the bytes yourself
+    FABRIC_ROUTED = 16,          // a global route header
+    FABRIC_UNRELIABLE = 32,      // UC: lost without a receive, never refused
+};
+
+struct fabric_record {
+    uint32_t bytes;              // of the whole record, a multiple of 8; 0: the ring wraps here
+    uint8_t kind, flags;
+    uint16_t status;             // acknowledgement: enum ibv_wc_status
+    uint32_t destination, source;  // queue pair numbers
+    uint64_t sequence;           // of the request, counted from 0 by its queue pair
+    uint64_t length;             // bytes of the message
+    uint64_t address;            // remote address; atomic: old value in FABRIC_VALUE
+    uint64_t operands[2];        // atomic: compare or add, swap; datagram: Q_Key, source GID prefix
+    uint32_t key;
+    uint32_t immediate;          // or key to invalidate
+};
+struct fabric_piece { uint64_t address, length; };
+
+// MARK: atomic operations on shared words
+
+static inline uint32_t fabric_load32(const void *p) {
+    return __atomic_load_n((const uint32_t *)p, __ATOMIC_ACQUIRE);
+}
+static inline uint64_t fabric_load64(const void *p) {
+    return __atomic_load_n((const uint64_t *)p, __ATOMIC_ACQUIRE);
+}
+static inline void fabric_store32(void *p, uint32_t v) {
+    __atomic_store_n((uint32_t *)p, v, __ATOMIC_RELEASE);
+}
+static inline void fabric_store64(void *p, uint64_t v) {
+    __atomic_store_n((uint64_t *)p, v, __ATOMIC_RELEASE);
+}
+static inline uint32_t fabric_add32(void *p, uint32_t v) {
+    return __atomic_fetch_add((uint32_t *)p, v, __ATOMIC_SEQ_CST);
+}
+static inline uint64_t fabric_add64(void *p, uint64_t v) {
+    return __atomic_fetch_add((uint64_t *)p, v, __ATOMIC_SEQ_CST);
+}
+static inline uint64_t fabric_or64(void *p, uint64_t v) {
+    return __atomic_fetch_or((uint64_t *)p, v, __ATOMIC_SEQ_CST);
+}
+static inline uint64_t fabric_take64(void *p) {
+    return __atomic_exchange_n((uint64_t *)p, 0, __ATOMIC_SEQ_CST);
+}
+static inline uint32_t fabric_swap32(void *p, uint32_t v) {
+    return __atomic_exchange_n((uint32_t *)p, v, __ATOMIC_SEQ_CST);
+}
+static inline int fabric_claim32(void *p, uint32_t old, uint32_t new_value) {
+    return __atomic_compare_exchange_n((uint32_t *)p, &old, new_value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+static inline int fabric_claim64(void *p, uint64_t old, uint64_t new_value) {
+    return __atomic_compare_exchange_n((uint64_t *)p, &old, new_value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+// The atomics of the verbs API on an application's memory, 8 bytes, aligned.
+static inline uint64_t fabric_fetch_add(void *p, uint64_t v) { return fabric_add64(p, v); }
+static inline uint64_t fabric_compare_swap(void *p, uint64_t old, uint64_t new_value) {
+    __atomic_compare_exchange_n((uint64_t *)p, &old, new_value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return old;
+}
+static inline void *fabric_map(int descriptor) {
+    void *p = mmap(NULL, FABRIC_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+static inline void fabric_pause(void) { __builtin_ia32_pause(); }
+
+// MARK: system calls without a wrapper, and with variable arguments
+
+static inline long fabric_futex_wait(void *word, uint32_t value, int64_t nanoseconds) {
+    struct timespec t = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+    long r = syscall(SYS_futex, word, FUTEX_WAIT, value, nanoseconds < 0 ? NULL : &t, NULL, 0);
+    return r < 0 ? -errno : r;
+}
+static inline void fabric_futex_wake(void *word) { syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0); }
+static inline long fabric_memfd(const char *name) {
+    return syscall(SYS_memfd_create, name, 1 /* MFD_CLOEXEC */ + 0UL);
+}
+static inline long fabric_read_memory(int pid, const struct iovec *own, unsigned long owns,
+                                      const struct iovec *theirs, unsigned long count) {
+    long r = syscall(SYS_process_vm_readv, (long)pid, own, owns, theirs, count, 0UL);
+    return r < 0 ? -errno : r;
+}
+static inline long fabric_write_memory(int pid, const struct iovec *own, unsigned long owns,
+                                       const struct iovec *theirs, unsigned long count) {
+    long r = syscall(SYS_process_vm_writev, (long)pid, own, owns, theirs, count, 0UL);
+    return r < 0 ? -errno : r;
+}
+static inline int64_t fabric_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+// Swift does not import arrays of this length.
+static inline struct fabric_slot *fabric_slot_at(struct fabric_segment *s, uint32_t i) {
+    return &s->slots[i];
+}
+static inline struct fabric_queue_pair *fabric_queue_pair_at(struct fabric_segment *s, uint32_t n) {
+    return &s->queue_pairs[n];
+}
+static inline struct fabric_member *fabric_member_at(struct fabric_segment *s, uint32_t i) {
+    return &s->members[i];
+}
+static inline void *fabric_active_word(struct fabric_slot *s, uint32_t i) { return &s->active[i]; }
+static inline void *fabric_incoming_word(struct fabric_slot *s, uint32_t i) { return &s->incoming[i]; }
+static inline uint8_t *fabric_ring_data(struct fabric_ring *r) { return (uint8_t *)(r + 1); }
+
+// The supervisor's door (FERMATA_VERBS names its socket): the descriptor of the job's segment, or
+// -errno. Blocks for as long as the supervisor takes.
+int fabric_knock(const char *path);
+
+#endif

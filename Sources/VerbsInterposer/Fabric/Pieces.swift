@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+import CVerbs
+
+/// A message's bytes in this process's memory: checked against the keys, in order. `free` it.
+struct Pieces {
+    private let list: UnsafeMutablePointer<iovec>
+    private(set) var count = 0
+    private(set) var bytes: UInt64 = 0
+
+    private init(capacity: Int) { list = .allocate(capacity: max(1, capacity)) }
+
+    /// Inline data.
+    init(_ start: UnsafeMutableRawPointer, _ length: Int) {
+        self.init(capacity: 1)
+        list[0] = iovec(iov_base: start, iov_len: length)
+        (count, bytes) = (1, UInt64(length))
+    }
+
+    /// nil when a key does not open what it is used for.
+    init?(
+        _ engine: Engine, _ domain: ProtectionDomain, _ pieces: UnsafePointer<ibv_sge>, _ given: Int,
+        writes: Bool
+    ) {
+        self.init(capacity: given)
+        for i in 0..<given where pieces[i].length > 0 {
+            guard let region = engine.region(pieces[i].lkey), region.domain === domain,
+                !writes || region.access & IBV_ACCESS_LOCAL_WRITE.rawValue != 0,
+                let start = region.locate(pieces[i].addr, UInt64(pieces[i].length))
+            else {
+                list.deallocate()
+                return nil
+            }
+            list[count] = iovec(
+                iov_base: UnsafeMutableRawPointer(bitPattern: UInt(start)),
+                iov_len: Int(pieces[i].length))
+            count += 1
+            bytes += UInt64(pieces[i].length)
+        }
+    }
+
+    func free() { list.deallocate() }
+
+    /// All bytes to `place`.
+    func copy(to place: UnsafeMutableRawPointer) {
+        var to = place
+        for i in 0..<count {
+            memcpy(to, list[i].iov_base, list[i].iov_len)
+            to += list[i].iov_len
+        }
+    }
+
+    /// Addresses and lengths, as a record carries them.
+    func describe(to place: UnsafeMutableRawPointer) {
+        let out = place.assumingMemoryBound(to: fabric_piece.self)
+        for i in 0..<count {
+            out[i] = fabric_piece(
+                address: UInt64(UInt(bitPattern: list[i].iov_base)), length: UInt64(list[i].iov_len))
+        }
+    }
+
+    /// Bytes from `source`, from `offset` bytes into the message on.
+    func fill(from source: UnsafeRawPointer, count wanted: Int, at offset: Int = 0) {
+        var (from, left, skip) = (source, wanted, offset)
+        for i in 0..<count where left > 0 {
+            let length = list[i].iov_len
+            if skip >= length {
+                skip -= length
+                continue
+            }
+            let n = min(left, length - skip)
+            memcpy(list[i].iov_base + skip, from, n)
+            (from, left, skip) = (from + n, left - n, 0)
+        }
+    }
+
+    /// Between these pieces and one range of another process's memory; false when the range is not
+    /// all there.
+    func exchange(with pid: Int32, at address: UInt64, writes: Bool) -> Bool {
+        var theirs = iovec(
+            iov_base: UnsafeMutableRawPointer(bitPattern: UInt(address)), iov_len: Int(bytes))
+        return withUnsafeMutablePointer(to: &theirs) {
+            Self.transfer(pid, list, count, $0, 1, bytes, writes: writes)
+        }
+    }
+
+    /// Fetches (or with `writes` stores) `length` bytes of another process's pieces.
+    func exchange(
+        with pid: Int32, _ theirs: UnsafePointer<fabric_piece>, _ count: Int, length: UInt64,
+        writes: Bool
+    ) -> Bool {
+        let list = UnsafeMutablePointer<iovec>.allocate(capacity: max(1, count))
+        defer { list.deallocate() }
+        for i in 0..<count {
+            list[i] = iovec(
+                iov_base: UnsafeMutableRawPointer(bitPattern: UInt(theirs[i].address)),
+                iov_len: Int(theirs[i].length))
+        }
+        return Self.transfer(pid, self.list, self.count, list, count, length, writes: writes)
+    }
+
+    /// process_vm_readv(2), again until everything is there: it stops at limits of its own, and a
+    /// checkpoint may come in the middle.
+    private static func transfer(
+        _ pid: Int32, _ own: UnsafeMutablePointer<iovec>, _ owns: Int,
+        _ theirs: UnsafeMutablePointer<iovec>,
+        _ count: Int, _ length: UInt64, writes: Bool
+    ) -> Bool {
+        var (i, k) = (0, 0)
+        var left = length
+        while left > 0 {
+            guard i < owns, k < count else { return false }
+            let (mine, others) = (UInt(min(owns - i, 1024)), UInt(min(count - k, 1024)))
+            let n =
+                writes
+                ? fabric_write_memory(pid, own + i, mine, theirs + k, others)
+                : fabric_read_memory(pid, own + i, mine, theirs + k, others)
+            if n == -Int(EINTR) { continue }
+            guard n > 0 else { return false }
+            left -= min(left, UInt64(n))
+            advance(own, &i, n)
+            advance(theirs, &k, n)
+        }
+        return true
+    }
+
+    private static func advance(_ list: UnsafeMutablePointer<iovec>, _ index: inout Int, _ bytes: Int) {
+        var left = bytes
+        while left > 0 {
+            let n = min(left, list[index].iov_len)
+            list[index].iov_base += n
+            list[index].iov_len -= n
+            left -= n
+            if list[index].iov_len == 0 { index += 1 }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import CVerbs
+
+extension Engine {
+    /// Takes in what has arrived and sends what waits. Returns true when there was anything.
+    @discardableResult
+    func progress() -> Bool {
+        var worked = false
+        let mine = segment.slot(slot)
+        for word in 0..<UInt32(FABRIC_SLOTS / 64) {
+            let active = fabric_active_word(mine, word)
+            guard fabric_load64(active!) != 0 else { continue }
+            var bits = fabric_take64(active)
+            while bits != 0 {
+                let bit = UInt32(bits.trailingZeroBitCount)
+                bits &= bits - 1
+                worked = true
+                receive(from: word * 64 + bit)
+            }
+        }
+        if !acknowledging.isEmpty { acknowledge() }
+        if !stalled.isEmpty { resume() }
+        // Only the helper thread, and every 256th poll, look at the clock.
+        if !timed.isEmpty, polls & 255 == 0 { checkDeadlines() }
+        return worked
+    }
+
+    private func receive(from source: UInt32) {
+        guard let reader = RingReader(segment, from: source, to: slot) else { return }
+        let more = reader.drain(limit: 256) { record, payload in
+            guard let queuePair = queuePair(record.destination) else { return }
+            queuePair.receive(record, payload, from: source)
+        }
+        if more { segment.wakeLater(self.slot, from: source) }
+    }
+
+    private func acknowledge() {
+        let waiting = acknowledging
+        acknowledging = []
+        for queuePair in waiting where !queuePair.sendAcknowledgement() {
+            acknowledging.append(queuePair)
+        }
+    }
+
+    private func resume() {
+        let waiting = stalled
+        stalled = []
+        for queuePair in waiting {
+            queuePair.isStalled = false
+            queuePair.transmit()
+        }
+    }
+
+    func checkDeadlines() {
+        let now = fabric_now()
+        let due = timed
+        timed = []
+        for queuePair in due {
+            queuePair.isTimed = queuePair.checkDeadline(now)
+            if queuePair.isTimed { timed.append(queuePair) }
+        }
+    }
+
+    /// Something has to be looked at again although no record may come.
+    var hasTimers: Bool { !timed.isEmpty || !acknowledging.isEmpty }
+}
+
+extension Segment {
+    /// Marks a ring again that was left with records in it.
+    func wakeLater(_ number: UInt32, from source: UInt32) {
+        _ = fabric_or64(fabric_active_word(slot(number), source / 64), 1 << UInt64(source % 64))
+    }
+}
+
+/// The thread that makes progress while the application does not poll: for receivers that wait in
+/// ibv_get_cq_event or compute. It sleeps on a futex; while the application polls it only looks in
+/// a thousand times a second, and takes nothing from it.
+final class Helper {
+    private let engine: Engine
+    private var thread = pthread_t()
+
+    init(_ engine: Engine) {
+        self.engine = engine
+        var all = sigset_t()
+        var old = sigset_t()
+        sigfillset(&all)
+        pthread_sigmask(SIG_SETMASK, &all, &old)
+        _ = pthread_create(
+            &thread, nil,
+            { argument in
+                Unmanaged<Helper>.fromOpaque(argument!).takeUnretainedValue().run()
+                return nil
+            }, Unmanaged.passRetained(self).toOpaque())
+        pthread_sigmask(SIG_SETMASK, &old, nil)
+    }
+
+    private func run() {
+        let slot = engine.segment.slot(engine.slot)
+        var seen: UInt64 = 0
+        while Engine.current === engine {
+            let rung = fabric_load32(&slot.pointee.doorbell)
+            let (isPolled, hasTimers) = Engine.locked { () -> (Bool, Bool) in
+                let isPolled = engine.polls != seen
+                seen = engine.polls
+                if !engine.timed.isEmpty { engine.checkDeadlines() }
+                if !isPolled {
+                    while engine.progress() {}
+                    // Whoever sends from now on rings; what came before is found by the next look.
+                    _ = fabric_swap32(&slot.pointee.sleeping, 1)
+                }
+                return (isPolled, engine.hasTimers)
+            }
+            if !isPolled, engine.segment.hasRecords(for: engine.slot) { continue }
+            _ = fabric_futex_wait(
+                &slot.pointee.doorbell, rung, isPolled || hasTimers ? 1_000_000 : -1)
+        }
+    }
+}
+
+extension Segment {
+    func hasRecords(for number: UInt32) -> Bool {
+        let slot = slot(number)
+        for word in 0..<UInt32(FABRIC_SLOTS / 64)
+        where fabric_load64(fabric_active_word(slot, word)) != 0 { return true }
+        return false
+    }
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+import CVerbs
+
+/// The memory that all processes of a job on one host share: who owns which queue pair, what may be
+/// accessed in whose memory, and the rings that records travel through. It is a memfd, so a
+/// checkpoint carries it like any other shared memory, and what is under way in it with it.
+///
+/// Any thread; what one process owns in it is guarded by that process's engine lock.
+struct Segment {
+    let base: UnsafeMutableRawPointer
+    var header: UnsafeMutablePointer<fabric_segment> {
+        base.assumingMemoryBound(to: fabric_segment.self)
+    }
+
+    /// Maps the segment that `descriptor` is; `fresh` ones are set up by whoever comes first.
+    init?(mapping descriptor: Int32) {
+        guard let memory = fabric_map(descriptor) else { return nil }
+        base = memory
+        nameNode()
+    }
+
+    /// The node's GUID and LID, which stay what they are over restarts. The first byte marks a
+    /// GUID that no manufacturer has given out.
+    private func nameNode() {
+        var random: UInt64 = 0
+        guard fabric_load64(&header.pointee.guid) == 0, getrandom(&random, 8, 0) == 8 else { return }
+        _ = fabric_claim64(&header.pointee.guid, 0, random & ~0xff | 0x02)
+        _ = fabric_claim32(&header.pointee.lid, 0, 1)
+    }
+
+    // MARK: processes
+
+    func slot(_ number: UInt32) -> UnsafeMutablePointer<fabric_slot> { fabric_slot_at(header, number) }
+
+    /// A place for this process; nil when the job has too many.
+    func takeSlot() -> UInt32? {
+        let me = UInt32(bitPattern: getpid())
+        for pass in 0..<2 {
+            for number in 0..<UInt32(FABRIC_SLOTS) {
+                let slot = slot(number)
+                let owner = fabric_load32(slot)
+                if owner == 0 {
+                    if fabric_claim32(slot, 0, me) != 0 { return reset(number) }
+                } else if pass == 1, isGone(owner), fabric_claim32(slot, owner, me) != 0 {
+                    freeQueuePairs(of: number)
+                    return reset(number)
+                }
+            }
+        }
+        return nil
+    }
+
+    private func isGone(_ pid: UInt32) -> Bool {
+        kill(pid_t(bitPattern: pid), 0) != 0 && errorNumber == ESRCH
+    }
+
+    private func reset(_ number: UInt32) -> UInt32 {
+        let slot = slot(number)
+        slot.pointee.generation &+= 1
+        slot.pointee.sleeping = 0
+        for word in 0..<UInt32(FABRIC_SLOTS / 64) { fabric_store64(fabric_active_word(slot, word), 0) }
+        // Rings of a former owner hold what was meant for it.
+        for other in 0..<UInt32(FABRIC_SLOTS) {
+            if let ring = ring(from: other, to: number) {
+                fabric_store64(&ring.pointee.tail, fabric_load64(&ring.pointee.head))
+            }
+        }
+        if slot.pointee.regions == 0 {
+            slot.pointee.regions = allocate(
+                UInt64(FABRIC_REGIONS) * UInt64(MemoryLayout<fabric_region>.stride))
+        }
+        for i in 0..<UInt32(FABRIC_REGIONS) where region(number, i).pointee.key != 0 {
+            region(number, i).pointee.key = 0
+        }
+        return number
+    }
+
+    func releaseSlot(_ number: UInt32) {
+        freeQueuePairs(of: number)
+        fabric_store32(slot(number), 0)
+    }
+
+    private func freeQueuePairs(of number: UInt32) {
+        for n in 0..<min(UInt32(FABRIC_QUEUE_PAIRS), fabric_load32(&header.pointee.next_queue_pair)) {
+            let entry = queuePair(n)
+            if fabric_load32(entry) == number + 1 { fabric_store32(entry, 0) }
+        }
+    }
+
+    func isAlive(_ number: UInt32) -> Bool {
+        let pid = fabric_load32(slot(number))
+        return pid != 0 && !isGone(pid)
+    }
+
+    // MARK: memory regions
+
+    func region(_ slot: UInt32, _ index: UInt32) -> UnsafeMutablePointer<fabric_region> {
+        (base + Int(self.slot(slot).pointee.regions)).assumingMemoryBound(to: fabric_region.self)
+            + Int(index)
+    }
+
+    func newDomain() -> UInt32 { fabric_add32(&header.pointee.next_domain, 1) + 1 }
+
+    // MARK: queue pairs
+
+    func queuePair(_ number: UInt32) -> UnsafeMutablePointer<fabric_queue_pair> {
+        fabric_queue_pair_at(header, number)
+    }
+
+    /// A number that no queue pair of the job has or had lately; nil when all are taken. Numbers
+    /// rise, so that a late record for a destroyed queue pair finds nobody. 0 and 1 are special
+    /// (IBTA 3.9.2), the first few are left free for people's eyes.
+    func newQueuePair(owner: UInt32) -> UInt32? {
+        let first: UInt32 = 0x100
+        for _ in 0..<FABRIC_QUEUE_PAIRS {
+            let ticket = fabric_add32(&header.pointee.next_queue_pair, 1)
+            let number = first + ticket % (UInt32(FABRIC_QUEUE_PAIRS) - first)
+            if fabric_claim32(queuePair(number), 0, owner + 1) != 0 { return number }
+        }
+        return nil
+    }
+
+    // MARK: rings
+
+    func ring(from source: UInt32, to destination: UInt32) -> UnsafeMutablePointer<fabric_ring>? {
+        let offset = fabric_load64(fabric_incoming_word(slot(destination), source))
+        return offset == 0 ? nil : (base + Int(offset)).assumingMemoryBound(to: fabric_ring.self)
+    }
+
+    /// The ring, made if it does not exist; nil when the segment is full.
+    func makeRing(from source: UInt32, to destination: UInt32) -> UnsafeMutablePointer<fabric_ring>? {
+        if let ring = ring(from: source, to: destination) { return ring }
+        let offset = allocate(UInt64(MemoryLayout<fabric_ring>.stride) + UInt64(FABRIC_RING_BYTES))
+        guard offset != 0 else { return nil }
+        // Only the source makes it, under its engine lock.
+        fabric_store64(fabric_incoming_word(slot(destination), source), offset)
+        return ring(from: source, to: destination)
+    }
+
+    /// Offset of `bytes` zeroed bytes, never given back; 0 when there are no more.
+    private func allocate(_ bytes: UInt64) -> UInt64 {
+        let rounded = (bytes + 4095) & ~4095
+        let first = (UInt64(MemoryLayout<fabric_segment>.stride) + 4095) & ~4095
+        _ = fabric_claim64(&header.pointee.used, 0, first)
+        let offset = fabric_add64(&header.pointee.used, rounded)
+        return offset + rounded <= UInt64(FABRIC_BYTES) ? offset : 0
+    }
+
+    /// Wakes the helper thread of a process if it sleeps.
+    func wakeHelper(of number: UInt32) {
+        let slot = slot(number)
+        guard fabric_load32(&slot.pointee.sleeping) != 0 else { return }
+        if fabric_swap32(&slot.pointee.sleeping, 0) != 0 {
+            _ = fabric_add32(&slot.pointee.doorbell, 1)
+            fabric_futex_wake(&slot.pointee.doorbell)
+        }
+    }
+}

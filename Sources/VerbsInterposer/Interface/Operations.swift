@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+import CVerbs
+
+/// The entries of the function table that inline functions of verbs.h call. An empty entry makes
+/// them answer EOPNOTSUPP.
+func fillOperations(_ handle: UnsafeMutablePointer<fermata_context>) {
+    let verbs = (UnsafeMutableRawPointer(handle) + 0).assumingMemoryBound(to: verbs_context.self)
+    verbs.pointee.context.ops.poll_cq = { cq, limit, entries in
+        guard let cq, limit > 0, let entries else { return 0 }
+        return CompletionQueue.of(cq).pollOrProgress(Int(limit), entries)
+    }
+    verbs.pointee.context.ops.req_notify_cq = { cq, solicitedOnly in
+        let queue = CompletionQueue.of(cq!)
+        Engine.locked { queue.arm(solicitedOnly: solicitedOnly != 0) }
+        return 0
+    }
+    verbs.pointee.context.ops.post_send = { qp, request, bad in
+        let queuePair = QueuePair.of(qp!)
+        return Engine.locked { queuePair.post(request, bad) }
+    }
+    verbs.pointee.context.ops.post_recv = { qp, request, bad in
+        let queuePair = QueuePair.of(qp!)
+        return Engine.locked { queuePair.postReceive(request, bad) }
+    }
+    verbs.pointee.context.ops.post_srq_recv = { srq, request, bad in
+        let queue = SharedReceiveQueue.of(srq!)
+        return Engine.locked { queue.post(request, bad) }
+    }
+    verbs.pointee.query_port = { context, port, attributes, size in
+        guard port == 1 else { return EINVAL }
+        var full = Device.port(Context.of(context!).engine.segment.header.pointee.lid)
+        memcpy(attributes!, &full, min(size, MemoryLayout<ibv_port_attr>.size))
+        return 0
+    }
+    verbs.pointee.query_device_ex = { context, input, attributes, size in
+        if let input, input.pointee.comp_mask != 0 { return EINVAL }
+        guard size >= MemoryLayout<ibv_device_attr>.size else { return EINVAL }
+        var full = ibv_device_attr_ex()
+        full.orig_attr = Device.attributes(Context.of(context!).engine.segment.header.pointee.guid)
+        full.completion_timestamp_mask = UInt64.max
+        full.hca_core_clock = 1_000_000  // kHz: timestamps are nanoseconds
+        full.phys_port_cnt_ex = 1
+        memcpy(attributes!, &full, min(size, MemoryLayout<ibv_device_attr_ex>.size))
+        return 0
+    }
+    verbs.pointee.query_rt_values = { _, values in
+        let raw = values!.pointee.comp_mask & IBV_VALUES_MASK_RAW_CLOCK.rawValue
+        values!.pointee.comp_mask = raw
+        if raw != 0 {
+            let now = fabric_now()
+            values!.pointee.raw_clock = timespec(
+                tv_sec: Int(now / 1_000_000_000), tv_nsec: Int(now % 1_000_000_000))
+        }
+        return 0
+    }
+}
+
+extension CompletionQueue {
+    /// ibv_poll_cq: what is there, else what progress brings. Threads that poll in vain give way,
+    /// so that a peer on the same CPU can answer.
+    func pollOrProgress(_ limit: Int, _ entries: UnsafeMutablePointer<ibv_wc>) -> Int32 {
+        let taken = Engine.locked { () -> Int32 in
+            guard let engine = Engine.current else { return 0 }
+            engine.polls &+= 1
+            let ready = poll(limit, entries)
+            if ready > 0 { return ready }
+            engine.progress()
+            return poll(limit, entries)
+        }
+        if taken == 0 { sched_yield() }
+        return taken
+    }
+}
+
+extension QueuePair {
+    /// ibv_post_recv. errno. Under the lock.
+    func postReceive(
+        _ first: UnsafeMutablePointer<ibv_recv_wr>?,
+        _ bad: UnsafeMutablePointer<UnsafeMutablePointer<ibv_recv_wr>?>?
+    ) -> Int32 {
+        var next = first
+        while let request = next {
+            var code: Int32 = state == IBV_QPS_RESET || shared != nil ? EINVAL : 0
+            if code == 0 { code = receives.post(request) }
+            if code != 0 {
+                bad?.pointee = request
+                return code
+            }
+            next = request.pointee.next
+        }
+        if state == IBV_QPS_ERR {
+            while let taken = receives.take() { completeReceive(taken.request.id, IBV_WC_WR_FLUSH_ERR) }
+        } else {
+            takeParked()
+        }
+        return 0
+    }
+}
+
+extension SharedReceiveQueue {
+    /// ibv_post_srq_recv. errno. Under the lock.
+    func post(
+        _ first: UnsafeMutablePointer<ibv_recv_wr>?,
+        _ bad: UnsafeMutablePointer<UnsafeMutablePointer<ibv_recv_wr>?>?
+    ) -> Int32 {
+        var next = first
+        while let request = next {
+            let code = queue.post(request)
+            if code != 0 {
+                bad?.pointee = request
+                return code
+            }
+            next = request.pointee.next
+        }
+        feed()
+        return 0
+    }
+}

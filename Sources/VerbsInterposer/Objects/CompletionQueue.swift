@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+import CVerbs
+
+/// One entry of a completion queue, with what it gives back when it is polled.
+struct Completion {
+    var entry: ibv_wc
+    /// Whose send queue gets room again, up to which request. A queue pair that goes takes its
+    /// entries with it, so the reference needs no count.
+    var queuePair: Unmanaged<QueuePair>?
+    var releases: UInt64 = 0
+    var solicited = false
+    var nanoseconds: Int64 = 0
+}
+
+/// ibv_create_cq, ibv_create_cq_ex. Everything under the engine lock except `acknowledge` and
+/// `destroy`.
+final class CompletionQueue {
+    let handle: UnsafeMutablePointer<fermata_cq>
+    let channel: CompletionChannel?
+    private var entries: UnsafeMutablePointer<Completion>
+    private var capacity: Int
+    private var first = 0
+    private(set) var count = 0
+    private var hasOverrun = false
+    /// Queue pairs that use it.
+    var users = 0
+    private var armed: Armed = .no
+    /// Events handed out by ibv_get_cq_event and not yet acknowledged.
+    var unacknowledgedEvents = 0
+    let wantsTimestamps: Bool
+    /// ibv_start_poll has locked it: what it looks at now.
+    var polled: Completion?
+
+    enum Armed { case no, solicited, any }
+
+    init(
+        _ context: UnsafeMutablePointer<ibv_context>, entries: Int,
+        channel: CompletionChannel?, userContext: UnsafeMutableRawPointer?, timestamps: Bool = false
+    ) {
+        self.channel = channel
+        capacity = entries
+        wantsTimestamps = timestamps
+        self.entries = .allocate(capacity: entries)
+        handle = allocateHandle(fermata_cq.self)
+        handle.pointee.cq.context = context
+        handle.pointee.cq.channel = channel.map {
+            UnsafeMutableRawPointer($0.handle).assumingMemoryBound(to: ibv_comp_channel.self)
+        }
+        handle.pointee.cq.cq_context = userContext
+        handle.pointee.cq.cqe = Int32(entries)
+        pthread_mutex_init(&handle.pointee.cq.mutex, nil)
+        pthread_cond_init(&handle.pointee.cq.cond, nil)
+        channel?.users += 1
+        handle.pointee.object = Unmanaged.passRetained(self).toOpaque()
+    }
+
+    static func of(_ cq: UnsafeMutablePointer<ibv_cq>) -> CompletionQueue {
+        cq.withMemoryRebound(to: fermata_cq.self, capacity: 1) {
+            object($0.pointee.object, CompletionQueue.self)
+        }
+    }
+
+    var pointer: UnsafeMutablePointer<ibv_cq> {
+        UnsafeMutableRawPointer(handle).assumingMemoryBound(to: ibv_cq.self)
+    }
+
+    /// Adds an entry. When there is no room the queue is lost, loudly: IBV_EVENT_CQ_ERR.
+    func add(_ completion: Completion) {
+        guard count < capacity else {
+            if !hasOverrun {
+                hasOverrun = true
+                Context.of(handle.pointee.cq.context).raise(IBV_EVENT_CQ_ERR) {
+                    $0.element.cq = self.pointer
+                }
+            }
+            return
+        }
+        var completion = completion
+        if wantsTimestamps { completion.nanoseconds = fabric_now() }
+        entries[(first + count) % capacity] = completion
+        count += 1
+        let isError = completion.entry.status != IBV_WC_SUCCESS
+        if armed == .any || armed == .solicited && (completion.solicited || isError) { fire() }
+    }
+
+    private func fire() {
+        armed = .no
+        channel?.notify(self)
+    }
+
+    /// IBTA: from now on. Here: also for what is already there. Programs made for hardware that
+    /// does so do not look again after arming, and an event too many is allowed.
+    func arm(solicitedOnly: Bool) {
+        if armed != .any { armed = solicitedOnly ? .solicited : .any }
+        guard count > 0 else { return }
+        for i in 0..<count {
+            let c = entries[(first + i) % capacity]
+            if armed == .any || c.solicited || c.entry.status != IBV_WC_SUCCESS { return fire() }
+        }
+    }
+
+    func poll(_ limit: Int, _ into: UnsafeMutablePointer<ibv_wc>) -> Int32 {
+        var taken = 0
+        while taken < limit, let completion = next() {
+            into[taken] = completion.entry
+            taken += 1
+        }
+        return Int32(taken)
+    }
+
+    /// The oldest entry, taken out.
+    func next() -> Completion? {
+        guard count > 0 else { return nil }
+        let completion = entries[first]
+        first = (first + 1) % capacity
+        count -= 1
+        if completion.releases > 0, let queuePair = completion.queuePair {
+            queuePair._withUnsafeGuaranteedRef { $0.released = max($0.released, completion.releases) }
+        }
+        return completion
+    }
+
+    /// Drops the entries of a queue pair that is being reset or destroyed (IBTA 10.2.4.4).
+    func purge(_ queuePair: QueuePair) {
+        let me = Unmanaged.passUnretained(queuePair).toOpaque()
+        var kept = 0
+        for i in 0..<count {
+            let completion = entries[(first + i) % capacity]
+            if completion.queuePair?.toOpaque() == me { continue }
+            entries[(first + kept) % capacity] = completion
+            kept += 1
+        }
+        count = kept
+    }
+
+    /// errno.
+    func resize(_ wanted: Int) -> Int32 {
+        guard wanted >= count else { return EINVAL }
+        let larger = UnsafeMutablePointer<Completion>.allocate(capacity: wanted)
+        for i in 0..<count { larger[i] = entries[(first + i) % capacity] }
+        entries.deallocate()
+        (entries, capacity, first) = (larger, wanted, 0)
+        handle.pointee.cq.cqe = Int32(wanted)
+        return 0
+    }
+
+    /// ibv_ack_cq_events. Not under the engine lock.
+    func acknowledge(_ events: UInt32) {
+        pthread_mutex_lock(&handle.pointee.cq.mutex)
+        handle.pointee.cq.comp_events_completed &+= events
+        pthread_cond_signal(&handle.pointee.cq.cond)
+        pthread_mutex_unlock(&handle.pointee.cq.mutex)
+    }
+
+    /// errno. Waits until every event handed out has been acknowledged (ibv_destroy_cq(3)).
+    func destroy() -> Int32 {
+        let refused = Engine.locked { () -> Bool in
+            guard users == 0 else { return true }
+            channel?.forget(self)
+            return false
+        }
+        guard !refused else { return failure(EBUSY) }
+        let context = Context.of(handle.pointee.cq.context)
+        let asynchronous = context.forget(pointer)
+        pthread_mutex_lock(&handle.pointee.cq.mutex)
+        while Int(handle.pointee.cq.comp_events_completed) != unacknowledgedEvents
+            || Int(handle.pointee.cq.async_events_completed) != asynchronous
+        {
+            pthread_cond_wait(&handle.pointee.cq.cond, &handle.pointee.cq.mutex)
+        }
+        pthread_mutex_unlock(&handle.pointee.cq.mutex)
+        Engine.locked { if let channel { channel.users -= 1 } }
+        entries.deallocate()
+        free(handle)
+        release(self)
+        return 0
+    }
+}
