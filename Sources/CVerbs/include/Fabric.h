@@ -35,8 +35,16 @@ struct fermata_context { struct verbs_context verbs; void *object; };
 struct fermata_pd { struct ibv_pd pd; void *object; };
 struct fermata_mr { struct ibv_mr mr; void *object; };
 struct fermata_channel { struct ibv_comp_channel channel; void *object; };
-struct fermata_cq { union { struct ibv_cq cq; struct ibv_cq_ex ex; }; void *object; };
-struct fermata_qp { union { struct ibv_qp qp; struct ibv_qp_ex ex; }; void *object; };
+struct fermata_cq {
+    union { struct ibv_cq cq; struct ibv_cq_ex ex; };
+    void *object;
+    pthread_mutex_t reading;     // from ibv_start_poll to ibv_end_poll
+};
+struct fermata_qp {
+    union { struct ibv_qp qp; struct ibv_qp_ex ex; };
+    void *object;
+    pthread_mutex_t building;    // from ibv_wr_start to ibv_wr_complete or ibv_wr_abort
+};
 struct fermata_srq { struct ibv_srq srq; void *object; };
 struct fermata_ah { struct ibv_ah ah; void *object; };
 
@@ -214,6 +222,11 @@ static inline long fabric_write_memory(int pid, const struct iovec *own, unsigne
                                        const struct iovec *theirs, unsigned long count) {
     long r = syscall(SYS_process_vm_writev, (long)pid, own, owns, theirs, count, 0UL);
     return r < 0 ? -errno : r;
+}
+static inline int64_t fabric_wallclock(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 static inline int64_t fabric_now(void) {
     struct timespec t;

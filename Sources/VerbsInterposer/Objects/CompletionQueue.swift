@@ -28,18 +28,25 @@ final class CompletionQueue {
     /// Events handed out by ibv_get_cq_event and not yet acknowledged.
     var unacknowledgedEvents = 0
     let wantsTimestamps: Bool
-    /// ibv_start_poll has locked it: what it looks at now.
-    var polled: Completion?
+    /// Promised never to be overrun (IBV_CREATE_CQ_ATTR_IGNORE_OVERRUN): no event says so.
+    let ignoresOverrun: Bool
+    /// What a program reads between ibv_start_poll and ibv_end_poll; guarded by `handle`'s `reading`.
+    var polled = Completion(entry: ibv_wc())
+    /// The parent domain that it was made in, if any.
+    let domain: ProtectionDomain?
 
     enum Armed { case no, solicited, any }
 
     init(
         _ context: UnsafeMutablePointer<ibv_context>, entries: Int,
-        channel: CompletionChannel?, userContext: UnsafeMutableRawPointer?, timestamps: Bool = false
+        channel: CompletionChannel?, userContext: UnsafeMutableRawPointer?, timestamps: Bool = false,
+        ignoresOverrun: Bool = false, domain: ProtectionDomain? = nil
     ) {
         self.channel = channel
         capacity = entries
         wantsTimestamps = timestamps
+        self.ignoresOverrun = ignoresOverrun
+        self.domain = domain
         self.entries = .allocate(capacity: entries)
         handle = allocateHandle(fermata_cq.self)
         handle.pointee.cq.context = context
@@ -50,7 +57,9 @@ final class CompletionQueue {
         handle.pointee.cq.cqe = Int32(entries)
         pthread_mutex_init(&handle.pointee.cq.mutex, nil)
         pthread_cond_init(&handle.pointee.cq.cond, nil)
+        pthread_mutex_init(&handle.pointee.reading, nil)
         channel?.users += 1
+        domain?.users += 1
         handle.pointee.object = Unmanaged.passRetained(self).toOpaque()
     }
 
@@ -67,7 +76,7 @@ final class CompletionQueue {
     /// Adds an entry. When there is no room the queue is lost, loudly: IBV_EVENT_CQ_ERR.
     func add(_ completion: Completion) {
         guard count < capacity else {
-            if !hasOverrun {
+            if !hasOverrun, !ignoresOverrun {
                 hasOverrun = true
                 Context.of(handle.pointee.cq.context).raise(IBV_EVENT_CQ_ERR) {
                     $0.element.cq = self.pointer
@@ -169,7 +178,10 @@ final class CompletionQueue {
             pthread_cond_wait(&handle.pointee.cq.cond, &handle.pointee.cq.mutex)
         }
         pthread_mutex_unlock(&handle.pointee.cq.mutex)
-        Engine.locked { if let channel { channel.users -= 1 } }
+        Engine.locked {
+            channel?.users -= 1
+            domain?.users -= 1
+        }
         entries.deallocate()
         free(handle)
         release(self)
