@@ -71,8 +71,8 @@ extension QueuePair {
         var request = wanted
         request.pieces = Int32(list.count)
         request.length = list.reduce(0) { $0 + UInt64($1.length) }
-        if isAtomic(request.opcode), request.length != 8 { return EINVAL }
-        if isReading(request.opcode) { request.isInline = false }
+        if Self.isAtomic(request.opcode), request.length != 8 { return EINVAL }
+        if Self.isReading(request.opcode) { request.isInline = false }
         if type == IBV_QPT_UD, request.length > UInt64(Device.mtuBytes) { return EINVAL }
         let number = sends.posted
         if request.isInline {
@@ -101,12 +101,12 @@ extension QueuePair {
         }
     }
 
-    private func isAtomic(_ opcode: ibv_wr_opcode) -> Bool {
+    static func isAtomic(_ opcode: ibv_wr_opcode) -> Bool {
         opcode == IBV_WR_ATOMIC_CMP_AND_SWP || opcode == IBV_WR_ATOMIC_FETCH_AND_ADD
     }
 
-    private func isReading(_ opcode: ibv_wr_opcode) -> Bool {
-        isAtomic(opcode) || opcode == IBV_WR_RDMA_READ
+    static func isReading(_ opcode: ibv_wr_opcode) -> Bool {
+        Self.isAtomic(opcode) || opcode == IBV_WR_RDMA_READ
     }
 
     // MARK: sending
@@ -124,7 +124,7 @@ extension QueuePair {
     private func launch(_ number: UInt64) -> Launch {
         let request = sends[number]
         if request.pointee.isFenced, readsUnderWay > 0 { return .waits }
-        let reads = isReading(request.pointee.opcode)
+        let reads = Self.isReading(request.pointee.opcode)
         if reads, readsUnderWay >= max(1, Int(attributes.max_rd_atomic)) { return .waits }
         guard let local = locate(number) else {
             guard sends.finished == number else { return .waits }  // earlier ones complete first
@@ -215,10 +215,10 @@ extension QueuePair {
     private func sendRecord(_ number: UInt64, _ local: Pieces, _ owner: UInt32) -> Launch {
         guard let writer = engine.writer(to: owner) else { return .waits }
         let request = sends[number]
-        let reads = isReading(request.pointee.opcode)
+        let reads = Self.isReading(request.pointee.opcode)
         var record = record(number)
         let isSent: Bool
-        if isAtomic(request.pointee.opcode) {
+        if Self.isAtomic(request.pointee.opcode) {
             isSent = writer.send(record, payload: 0) { _ in }
         } else if reads || local.bytes > UInt64(RingWriter.largestPayload) {
             record.flags |= UInt8(FABRIC_BY_ADDRESS)
@@ -251,7 +251,7 @@ extension QueuePair {
             return Pieces(sends.inlineData(number), Int(request.pointee.length))
         }
         let count = Int(request.pointee.pieces)
-        let writes = isReading(request.pointee.opcode)
+        let writes = Self.isReading(request.pointee.opcode)
         return Pieces(engine, domain, sends.pieces(number), count, writes: writes)
     }
 
@@ -308,7 +308,7 @@ extension QueuePair {
     /// The old value that an atomic request has brought.
     func returned(_ value: UInt64, to sequence: UInt64) {
         guard sequence >= sends.finished, sequence < sends.sent,
-            isAtomic(sends[sequence].pointee.opcode),
+            Self.isAtomic(sends[sequence].pointee.opcode),
             let local = locate(sequence)
         else { return }
         var value = value
@@ -325,7 +325,7 @@ extension QueuePair {
 
     private func finishRequest(_ number: UInt64) {
         let request = sends[number]
-        if isReading(request.pointee.opcode), readsUnderWay > 0 { readsUnderWay -= 1 }
+        if Self.isReading(request.pointee.opcode), readsUnderWay > 0 { readsUnderWay -= 1 }
         sends.finished = number + 1
         if request.pointee.isSignaled { complete(number, IBV_WC_SUCCESS) }
         request.pointee.path = nil

@@ -53,6 +53,7 @@ func fillOperations(_ handle: UnsafeMutablePointer<fermata_context>) {
         }
         return 0
     }
+    verbs.pointee.create_qp_ex = { _, wanted in createExtendedQP(wanted!) }
     verbs.pointee.create_cq_ex = { context, wanted in createExtendedCQ(context!, wanted!) }
 }
 

@@ -8,31 +8,39 @@ import CVerbs
 public func createQP(
     _ pd: UnsafeMutablePointer<ibv_pd>, _ initial: UnsafeMutablePointer<ibv_qp_init_attr>
 ) -> UnsafeMutablePointer<ibv_qp>? {
-    let cap = initial.pointee.cap
-    guard [IBV_QPT_RC, IBV_QPT_UC, IBV_QPT_UD].contains(where: { $0 == initial.pointee.qp_type }) else {
-        return fail(EOPNOTSUPP)
-    }
-    guard let send = initial.pointee.send_cq, let receive = initial.pointee.recv_cq,
-        cap.max_send_wr <= UInt32(Device.maxRequests), cap.max_recv_wr <= UInt32(Device.maxRequests),
-        cap.max_send_sge <= UInt32(Device.maxPieces), cap.max_recv_sge <= UInt32(Device.maxPieces),
-        cap.max_inline_data <= Device.largestInline
-    else { return fail(EINVAL) }
-    let domain = ProtectionDomain.of(pd)
-    let made = Engine.locked {
-        QueuePair(
-            Context.of(pd.pointee.context).engine, domain, initial.pointee.qp_type,
-            send: CompletionQueue.of(send), receive: CompletionQueue.of(receive),
-            shared: initial.pointee.srq.map { SharedReceiveQueue.of($0) }, cap: cap,
-            signalsAll: initial.pointee.sq_sig_all != 0, userContext: initial.pointee.qp_context)
-    }
-    guard let made else { return fail(ENOMEM) }
+    guard let made = makeQueuePair(pd, initial.pointee, batches: false) else { return nil }
     initial.pointee.cap = made.attributes.cap
     return made.pointer
 }
 
+/// nil with errno set.
+func makeQueuePair(
+    _ pd: UnsafeMutablePointer<ibv_pd>, _ initial: ibv_qp_init_attr, batches: Bool
+) -> QueuePair? {
+    let cap = initial.cap
+    guard [IBV_QPT_RC, IBV_QPT_UC, IBV_QPT_UD].contains(where: { $0 == initial.qp_type }) else {
+        return fail(EOPNOTSUPP)
+    }
+    guard let send = initial.send_cq, let receive = initial.recv_cq,
+        cap.max_send_wr <= UInt32(Device.maxRequests), cap.max_recv_wr <= UInt32(Device.maxRequests),
+        cap.max_send_sge <= UInt32(Device.maxPieces), cap.max_recv_sge <= UInt32(Device.maxPieces),
+        cap.max_inline_data <= Device.largestInline
+    else { return fail(EINVAL) }
+    let made = Engine.locked {
+        QueuePair(
+            Context.of(pd.pointee.context).engine, ProtectionDomain.of(pd), initial.qp_type,
+            send: CompletionQueue.of(send), receive: CompletionQueue.of(receive),
+            shared: initial.srq.map { SharedReceiveQueue.of($0) }, cap: cap,
+            signalsAll: initial.sq_sig_all != 0, userContext: initial.qp_context, batches: batches)
+    }
+    return made ?? fail(ENOMEM)
+}
+
+/// nil for a queue pair that was made without send_ops_flags.
 @c(fermata_ibv_qp_to_qp_ex)
 public func extendedQP(_ qp: UnsafeMutablePointer<ibv_qp>) -> UnsafeMutablePointer<ibv_qp_ex>? {
-    nil  // none was made with send_ops_flags
+    guard QueuePair.of(qp).batch != nil else { return nil }
+    return UnsafeMutableRawPointer(qp).assumingMemoryBound(to: ibv_qp_ex.self)
 }
 
 @c(fermata_ibv_modify_qp)

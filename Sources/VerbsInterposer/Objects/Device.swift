@@ -37,7 +37,7 @@ enum Device {
     }
 
     private static func put<T>(_ text: StaticString, _ field: inout T) {
-        withUnsafeMutableBytes(of: &field) {
+        _ = withUnsafeMutableBytes(of: &field) {
             memcpy($0.baseAddress!, text.utf8Start, min(text.utf8CodeUnitCount, $0.count - 1))
         }
     }

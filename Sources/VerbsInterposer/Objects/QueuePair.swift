@@ -16,6 +16,8 @@ final class QueuePair {
     private(set) var state = IBV_QPS_RESET
     var attributes = ibv_qp_attr()
     var sends: SendQueue
+    /// What is being built between ibv_wr_start and ibv_wr_complete; nil unless made for it.
+    let batch: SendBatch?
     var receives: ReceiveQueue
     /// Send requests whose room was given back by polling.
     var released: UInt64 = 0
@@ -45,7 +47,7 @@ final class QueuePair {
     init?(
         _ engine: Engine, _ domain: ProtectionDomain, _ type: ibv_qp_type,
         send: CompletionQueue, receive: CompletionQueue, shared: SharedReceiveQueue?,
-        cap: ibv_qp_cap, signalsAll: Bool, userContext: UnsafeMutableRawPointer?
+        cap: ibv_qp_cap, signalsAll: Bool, userContext: UnsafeMutableRawPointer?, batches: Bool = false
     ) {
         self.engine = engine
         self.domain = domain
@@ -57,6 +59,7 @@ final class QueuePair {
         sends = SendQueue(
             depth: Int(cap.max_send_wr), pieces: Int(cap.max_send_sge),
             inlineBytes: Int(cap.max_inline_data))
+        batch = batches ? SendBatch(type, like: sends) : nil
         receives = ReceiveQueue(
             depth: shared == nil ? Int(cap.max_recv_wr) : 0, pieces: Int(cap.max_recv_sge))
         handle = allocateHandle(fermata_qp.self)
@@ -89,6 +92,7 @@ final class QueuePair {
         qp.pointee.qp.qp_type = type
         pthread_mutex_init(&qp.pointee.qp.mutex, nil)
         pthread_cond_init(&qp.pointee.qp.cond, nil)
+        pthread_mutex_init(&qp.pointee.building, nil)
         qp.pointee.object = Unmanaged.passRetained(self).toOpaque()
     }
 
