@@ -32,7 +32,12 @@ struct fermata_device {
 // MARK: handles: what the application sees, and our object behind it
 
 struct fermata_context { struct verbs_context verbs; void *object; };
-struct fermata_pd { struct ibv_pd pd; void *object; };
+struct fermata_pd {
+    struct ibv_pd pd;
+    void *object;
+    void *parent;                // of a parent domain: itself, `object` is the domain below
+};
+struct fermata_td { struct ibv_td td; void *object; };
 struct fermata_mr { struct ibv_mr mr; void *object; };
 struct fermata_channel { struct ibv_comp_channel channel; void *object; };
 struct fermata_cq {

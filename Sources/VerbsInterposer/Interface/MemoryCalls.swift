@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import CVerbs
 
-// Protection domains and memory regions: ibv_alloc_pd(3), ibv_reg_mr(3), ibv_rereg_mr(3).
+// Protection domains and memory regions: ibv_alloc_pd(3), ibv_alloc_td(3),
+// ibv_alloc_parent_domain(3), ibv_reg_mr(3), ibv_rereg_mr(3).
 
 @c(fermata_ibv_alloc_pd)
 public func allocatePD(_ context: UnsafeMutablePointer<ibv_context>) -> UnsafeMutablePointer<ibv_pd>? {
@@ -11,7 +12,31 @@ public func allocatePD(_ context: UnsafeMutablePointer<ibv_context>) -> UnsafeMu
 
 @c(fermata_ibv_dealloc_pd)
 public func deallocatePD(_ pd: UnsafeMutablePointer<ibv_pd>) -> Int32 {
-    ProtectionDomain.of(pd).destroy()
+    if let parent = ParentDomain.of(pd) { return parent.destroy() }
+    return ProtectionDomain.of(pd).destroy()
+}
+
+/// nil with errno set.
+func allocateTD(
+    _ context: UnsafeMutablePointer<ibv_context>, _ wanted: ibv_td_init_attr
+) -> UnsafeMutablePointer<ibv_td>? {
+    guard wanted.comp_mask == 0 else { return fail(EINVAL) }
+    return UnsafeMutableRawPointer(ThreadDomain(context).handle).assumingMemoryBound(to: ibv_td.self)
+}
+
+/// nil with errno set. A provider calls the allocators for the kinds of memory that it shares with
+/// its device; there is no such memory here, so they are accepted and never called.
+func allocateParentDomain(
+    _ context: UnsafeMutablePointer<ibv_context>, _ wanted: ibv_parent_domain_init_attr
+) -> UnsafeMutablePointer<ibv_pd>? {
+    let known =
+        IBV_PARENT_DOMAIN_INIT_ATTR_ALLOCATORS.rawValue | IBV_PARENT_DOMAIN_INIT_ATTR_PD_CONTEXT.rawValue
+    guard wanted.comp_mask & ~known == 0 else { return fail(EOPNOTSUPP) }
+    guard let pd = wanted.pd, ParentDomain.of(pd) == nil else { return fail(EINVAL) }
+    let made = Engine.locked {
+        ParentDomain(ProtectionDomain.of(pd), wanted.td.map { ThreadDomain.of($0) })
+    }
+    return UnsafeMutableRawPointer(made.handle).assumingMemoryBound(to: ibv_pd.self)
 }
 
 private func register(

@@ -53,6 +53,11 @@ func fillOperations(_ handle: UnsafeMutablePointer<fermata_context>) {
         }
         return 0
     }
+    verbs.pointee.alloc_td = { context, wanted in allocateTD(context!, wanted!.pointee) }
+    verbs.pointee.dealloc_td = { ThreadDomain.of($0!).destroy() }
+    verbs.pointee.alloc_parent_domain = { context, wanted in
+        allocateParentDomain(context!, wanted!.pointee)
+    }
     verbs.pointee.create_qp_ex = { _, wanted in createExtendedQP(wanted!) }
     verbs.pointee.create_cq_ex = { context, wanted in createExtendedCQ(context!, wanted!) }
 }

@@ -14,12 +14,19 @@ final class Context {
     init?(_ device: UnsafeMutablePointer<ibv_device>, _ engine: Engine) {
         let descriptor = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_SEMAPHORE))
         guard descriptor >= 0 else { return nil }
+        let command = openShim("/dev/null", O_RDWR | O_CLOEXEC, 0)
+        guard command >= 0 else {
+            let number = errorNumber
+            _ = CVerbs.close(descriptor)
+            errorNumber = number
+            return nil
+        }
         self.engine = engine
         handle = allocateHandle(fermata_context.self)
         handle.pointee.verbs.sz = MemoryLayout<verbs_context>.size
         handle.pointee.verbs.context.device = device
-        // Not a descriptor of the kernel's; nobody needs one.
-        handle.pointee.verbs.context.cmd_fd = -1
+        // There is no driver to talk to; programs duplicate it, and set its flags.
+        handle.pointee.verbs.context.cmd_fd = command
         handle.pointee.verbs.context.async_fd = descriptor
         handle.pointee.verbs.context.num_comp_vectors = Device.completionVectors
         // "The structure before this one is there" (verbs.h, verbs_get_ctx).
@@ -109,6 +116,7 @@ final class Context {
 
     func close() {
         _ = CVerbs.close(handle.pointee.verbs.context.async_fd)
+        _ = CVerbs.close(handle.pointee.verbs.context.cmd_fd)
         free(handle)
         release(self)
     }
