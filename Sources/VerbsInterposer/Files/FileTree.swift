@@ -10,6 +10,8 @@ struct FileTree {
     enum Node {
         case directory
         case file([UInt8])
+        /// A file whose content is asked for when it is opened.
+        case computed(() -> String)
         /// The target's text, as readlink gives it.
         case link([UInt8])
         case device(major: UInt32, minor: UInt32, open: OpenDevice?)
@@ -31,6 +33,10 @@ struct FileTree {
 
     mutating func add(file path: String, bytes content: [UInt8]) {
         insert(Array(path.utf8), .file(content))
+    }
+
+    mutating func add(file path: String, computed content: @escaping () -> String) {
+        insert(Array(path.utf8), .computed(content))
     }
 
     mutating func add(link path: String, to target: String) {

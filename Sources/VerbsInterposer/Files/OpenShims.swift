@@ -34,12 +34,16 @@ extension FileTree {
             if flags & O_DIRECTORY != 0 { return minus(ENOTDIR) }
             guard let open else { return minus(ENXIO) }
             return open(flags)
-        case .file(let content):
-            if flags & O_DIRECTORY != 0 { return minus(ENOTDIR) }
-            if flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL { return minus(EEXIST) }
-            if flags & O_ACCMODE != O_RDONLY { return minus(EACCES) }
-            return Self.anonymousFile(content, closeOnExec: flags & O_CLOEXEC != 0)
+        case .file(let content): return Self.openFile(flags) { content }
+        case .computed(let content): return Self.openFile(flags) { Array(content().utf8) }
         }
+    }
+
+    private static func openFile(_ flags: Int32, _ content: () -> [UInt8]) -> Int32 {
+        if flags & O_DIRECTORY != 0 { return minus(ENOTDIR) }
+        if flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL { return minus(EEXIST) }
+        if flags & O_ACCMODE != O_RDONLY { return minus(EACCES) }
+        return anonymousFile(content(), closeOnExec: flags & O_CLOEXEC != 0)
     }
 
     private static func anonymousFile(_ content: [UInt8], closeOnExec: Bool) -> Int32 {

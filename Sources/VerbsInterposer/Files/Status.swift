@@ -16,7 +16,7 @@ struct Status {
         inode = UInt64(index) + 1
         switch tree.entries[index].node {
         case .directory: (mode, size, major, minor) = (S_IFDIR | 0o755, 0, 0, 0)
-        case .file: (mode, size, major, minor) = (S_IFREG | 0o444, Self.attributeSize, 0, 0)
+        case .file, .computed: (mode, size, major, minor) = (S_IFREG | 0o444, Self.attributeSize, 0, 0)
         case .link(let target): (mode, size, major, minor) = (S_IFLNK | 0o777, target.count, 0, 0)
         case .device(let major, let minor, _):
             (mode, size, self.major, self.minor) = (S_IFCHR | 0o666, 0, major, minor)

@@ -25,12 +25,22 @@ enum VirtualFiles {
         current.store(UInt(bitPattern: box.toOpaque()), ordering: .releasing)
     }
 
-    /// What is at a path that `VirtualPath.isVirtual` holds for.
+    /// What is at a path that `VirtualPath.isVirtual` holds for. The device is there from the start;
+    /// its files are made when somebody looks, so that a program that uses no verbs pays nothing.
     static var tree: FileTree {
-        guard let address = UnsafeRawPointer(bitPattern: current.load(ordering: .acquiring)) else {
-            return FileTree()
-        }
-        return Unmanaged<Published>.fromOpaque(address).takeUnretainedValue().tree
+        if let known = published(current.load(ordering: .acquiring)) { return known }
+        let made = Unmanaged.passRetained(Published(DeviceFiles.tree()))
+        // Of threads that look at the same time for the first time, one wins.
+        let (won, winner) = current.compareExchange(
+            expected: 0, desired: UInt(bitPattern: made.toOpaque()), ordering: .acquiringAndReleasing)
+        if won { return made.takeUnretainedValue().tree }
+        made.release()
+        return published(winner) ?? FileTree()
+    }
+
+    private static func published(_ address: UInt) -> FileTree? {
+        guard let box = UnsafeRawPointer(bitPattern: address) else { return nil }
+        return Unmanaged<Published>.fromOpaque(box).takeUnretainedValue().tree
     }
 
     static func lookUp(_ path: UnsafePointer<CChar>, followLast: Bool = true) -> (FileTree, Resolution) {

@@ -5,6 +5,7 @@ import CVerbs
 enum VirtualPath {
     private static var device: StaticString { "/dev/infiniband" }
     private static var sysfs: StaticString { "/sys/class/infiniband" }
+    private static var verbs: StaticString { "/sys/class/infiniband_verbs" }
 
     /// The whole cost for every other path of the application: two comparisons of a byte, most often.
     @inline(__always)
@@ -12,7 +13,7 @@ enum VirtualPath {
         guard let path, path[0] == 0x2f else { return false }
         switch path[1] {
         case 0x64: return leads(path, device) // d
-        case 0x73: return leads(path, sysfs) // s
+        case 0x73: return leads(path, sysfs) || leads(path, verbs) // s
         default: return false
         }
     }
@@ -70,7 +71,7 @@ extension FileTree {
                 if links > Self.linksMax { return .missing(ELOOP) }
                 at = target.first == UInt8(ascii: "/") ? [] : directory
                 rest += target.withUnsafeBytes { Self.components($0) }
-            case .file, .device:
+            case .file, .computed, .device:
                 if !isLast || mustBeDirectory { return .missing(ENOTDIR) }
             default: break
             }

@@ -11,6 +11,7 @@ enum Device {
     static let maxRequests: Int32 = 16384
     static let maxCompletions: Int32 = 1 << 22
     static let name = "fermata0"
+    static let firmware = "1.0.0"
 
     nonisolated(unsafe) private static var device: UnsafeMutablePointer<fermata_device>?
 
@@ -60,7 +61,7 @@ enum Device {
 
     static func attributes(_ guid: UInt64) -> ibv_device_attr {
         var a = ibv_device_attr()
-        put("1.0.0", &a.fw_ver)
+        put(firmware, &a.fw_ver)
         a.node_guid = guid
         a.sys_image_guid = guid
         a.max_mr_size = UInt64.max
@@ -102,7 +103,7 @@ enum Device {
         p.max_mtu = IBV_MTU_4096
         p.active_mtu = IBV_MTU_4096
         p.gid_tbl_len = 1
-        p.port_cap_flags = 1 << 4 | 1 << 6  // LEDInfoSupported no; SLMapping, SystemImageGUID style bits
+        p.port_cap_flags = IBV_PORT_SYS_IMAGE_GUID_SUP.rawValue
         p.max_msg_sz = 1 << 31
         p.pkey_tbl_len = 1
         p.lid = UInt16(truncatingIfNeeded: lid)
