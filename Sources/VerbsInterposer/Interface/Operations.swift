@@ -11,7 +11,10 @@ func fillOperations(_ handle: UnsafeMutablePointer<fermata_context>) {
     }
     verbs.pointee.context.ops.req_notify_cq = { cq, solicitedOnly in
         let queue = CompletionQueue.of(cq!)
-        Engine.locked { queue.arm(solicitedOnly: solicitedOnly != 0) }
+        Engine.locked {
+            queue.arm(solicitedOnly: solicitedOnly != 0)
+            if queue.channel != nil { Engine.current?.handOver() }
+        }
         return 0
     }
     verbs.pointee.context.ops.post_send = { qp, request, bad in
@@ -68,7 +71,7 @@ extension CompletionQueue {
     func pollOrProgress(_ limit: Int, _ entries: UnsafeMutablePointer<ibv_wc>) -> Int32 {
         let taken = Engine.locked { () -> Int32 in
             guard let engine = Engine.current else { return 0 }
-            engine.polls &+= 1
+            if !isArmed { engine.polls &+= 1 }
             let ready = poll(limit, entries)
             if ready > 0 { return ready }
             engine.progress()

@@ -92,6 +92,10 @@ final class CompletionQueue {
         if armed == .any || armed == .solicited && (completion.solicited || isError) { fire() }
     }
 
+    /// Whoever polls it now is about to wait for its event: such polls are no sign of a thread that
+    /// keeps polling.
+    var isArmed: Bool { armed != .no && channel != nil }
+
     private func fire() {
         armed = .no
         channel?.notify(self)

@@ -27,6 +27,8 @@ final class Engine {
     /// Raised by every poll of a completion queue: the helper thread stays out of the way of
     /// threads that poll.
     var polls: UInt64 = 0
+    /// How many of them the helper thread has taken notice of.
+    var pollsSeen: UInt64 = 0
 
     // MARK: life
 
