@@ -36,13 +36,22 @@ final class CompletionChannel {
     func forget(_ queue: CompletionQueue) {
         let before = waiting.count
         waiting.removeAll { $0 === queue }
+        for _ in waiting.count..<before { countDown() }
+    }
+
+    /// Takes back a queue's last event. Under the lock.
+    func takeBack(_ queue: CompletionQueue) {
+        guard let i = waiting.lastIndex(where: { $0 === queue }) else { return }
+        waiting.remove(at: i)
+        countDown()
+    }
+
+    /// Somebody may have read the count already and be about to look for the queue: it finds none
+    /// and waits again.
+    private func countDown() {
         var count: UInt64 = 0
-        for _ in waiting.count..<before {
-            // Somebody may have read the count already and be about to look for the queue: it
-            // finds none and waits again.
-            var poll = pollfd(fd: handle.pointee.channel.fd, events: Int16(POLLIN), revents: 0)
-            if CVerbs.poll(&poll, 1, 0) == 1 { _ = read(handle.pointee.channel.fd, &count, 8) }
-        }
+        var poll = pollfd(fd: handle.pointee.channel.fd, events: Int16(POLLIN), revents: 0)
+        if CVerbs.poll(&poll, 1, 0) == 1 { _ = read(handle.pointee.channel.fd, &count, 8) }
     }
 
     /// The next queue with an event. Blocks, unless the application has made the descriptor
@@ -54,7 +63,7 @@ final class CompletionChannel {
             let found = Engine.locked { () -> CompletionQueue? in
                 guard !waiting.isEmpty else { return nil }
                 let queue = waiting.removeFirst()
-                queue.unacknowledgedEvents += 1
+                queue.eventFetched()
                 return queue
             }
             if let found { return found }

@@ -25,6 +25,9 @@ final class CompletionQueue {
     /// Queue pairs that use it.
     var users = 0
     private var armed: Armed = .no
+    /// What it was armed for when its last event came too early: for entries that were there already.
+    /// `.no` once the event was fetched, or another entry has made it due.
+    private var early: Armed = .no
     /// Events handed out by ibv_get_cq_event and not yet acknowledged.
     var unacknowledgedEvents = 0
     let wantsTimestamps: Bool
@@ -88,28 +91,49 @@ final class CompletionQueue {
         if wantsTimestamps { completion.nanoseconds = fabric_now() }
         entries[(first + count) % capacity] = completion
         count += 1
+        early = .no
         let isError = completion.entry.status != IBV_WC_SUCCESS
         if armed == .any || armed == .solicited && (completion.solicited || isError) { fire() }
     }
 
     /// Whoever polls it now is about to wait for its event: such polls are no sign of a thread that
     /// keeps polling.
-    var isArmed: Bool { armed != .no && channel != nil }
+    var isArmed: Bool { (armed != .no || early != .no) && channel != nil }
 
     private func fire() {
         armed = .no
         channel?.notify(self)
     }
 
-    /// IBTA: from now on. Here: also for what is already there. Programs made for hardware that
-    /// does so do not look again after arming, and an event too many is allowed.
+    /// The channel has handed out its event.
+    func eventFetched() {
+        unacknowledgedEvents += 1
+        early = .no
+    }
+
+    /// IBTA: from now on. Here: also for what is already there, since programs made for hardware
+    /// that does so do not look again after arming. Others arm first and poll afterwards, and do not
+    /// expect an event for what they have polled: see `takeBackEarlyEvent`.
     func arm(solicitedOnly: Bool) {
         if armed != .any { armed = solicitedOnly ? .solicited : .any }
-        guard count > 0 else { return }
+        guard count > 0, channel != nil else { return }
         for i in 0..<count {
             let c = entries[(first + i) % capacity]
-            if armed == .any || c.solicited || c.entry.status != IBV_WC_SUCCESS { return fire() }
+            if armed == .any || c.solicited || c.entry.status != IBV_WC_SUCCESS {
+                let wanted = armed
+                fire()
+                early = wanted
+                return
+            }
         }
+    }
+
+    /// Everything that an early event was about has been polled before the event was fetched: the
+    /// queue is armed again, as if it had been empty when it was.
+    private func takeBackEarlyEvent() {
+        armed = early
+        early = .no
+        channel?.takeBack(self)
     }
 
     func poll(_ limit: Int, _ into: UnsafeMutablePointer<ibv_wc>) -> Int32 {
@@ -127,6 +151,7 @@ final class CompletionQueue {
         let completion = entries[first]
         first = (first + 1) % capacity
         count -= 1
+        if count == 0, early != .no { takeBackEarlyEvent() }
         if completion.releases > 0, let queuePair = completion.queuePair {
             queuePair._withUnsafeGuaranteedRef { $0.released = max($0.released, completion.releases) }
         }
