@@ -21,7 +21,9 @@ struct Pieces {
         _ engine: Engine, _ domain: ProtectionDomain, _ pieces: UnsafePointer<ibv_sge>, _ given: Int,
         writes: Bool
     ) {
-        self.init(capacity: given)
+        var capacity = given
+        for i in 0..<given { capacity += Int(pieces[i].length) / NullMemory.bytes }
+        self.init(capacity: capacity)
         for i in 0..<given where pieces[i].length > 0 {
             guard let region = engine.region(pieces[i].lkey), region.domain === domain,
                 !writes || region.access & IBV_ACCESS_LOCAL_WRITE.rawValue != 0,
@@ -30,12 +32,28 @@ struct Pieces {
                 list.deallocate()
                 return nil
             }
+            if region.isNull {
+                appendNothing(Int(pieces[i].length), writes: writes)
+                continue
+            }
             list[count] = iovec(
                 iov_base: UnsafeMutableRawPointer(bitPattern: UInt(start)),
                 iov_len: Int(pieces[i].length))
             count += 1
             bytes += UInt64(pieces[i].length)
         }
+    }
+
+    /// Zeros to read, or a place for what is to be lost: the same few bytes again and again.
+    private mutating func appendNothing(_ length: Int, writes: Bool) {
+        var left = length
+        while left > 0 {
+            let n = min(left, NullMemory.bytes)
+            list[count] = iovec(iov_base: writes ? NullMemory.sink : NullMemory.zeros, iov_len: n)
+            count += 1
+            left -= n
+        }
+        bytes += UInt64(length)
     }
 
     func free() { list.deallocate() }

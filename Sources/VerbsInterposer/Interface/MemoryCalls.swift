@@ -58,6 +58,18 @@ private func register(
     return UnsafeMutableRawPointer(region.handle).assumingMemoryBound(to: ibv_mr.self)
 }
 
+/// nil with errno set. It has a local key only: no remote access is allowed.
+func allocateNullMR(_ pd: UnsafeMutablePointer<ibv_pd>) -> UnsafeMutablePointer<ibv_mr>? {
+    let region = Engine.locked { () -> MemoryRegion? in
+        guard NullMemory.isReady else { return nil }
+        return MemoryRegion(
+            Context.of(pd.pointee.context).engine, ProtectionDomain.of(pd), start: 0,
+            length: UInt64(Int.max), base: 0, access: IBV_ACCESS_LOCAL_WRITE.rawValue, isNull: true)
+    }
+    guard let region else { return fail(ENOMEM) }
+    return UnsafeMutableRawPointer(region.handle).assumingMemoryBound(to: ibv_mr.self)
+}
+
 @c(fermata_ibv_reg_mr)
 public func registerMR(
     _ pd: UnsafeMutablePointer<ibv_pd>, _ start: UnsafeMutableRawPointer?, _ length: Int,
@@ -102,6 +114,10 @@ public func reregisterMR(
         flags & IBV_REREG_MR_CHANGE_ACCESS.rawValue != 0, flags & IBV_REREG_MR_CHANGE_PD.rawValue != 0
     )
     let region = MemoryRegion.of(mr)
+    if region.isNull {
+        errorNumber = EINVAL
+        return IBV_REREG_MR_ERR_INPUT.rawValue
+    }
     let known =
         IBV_REREG_MR_CHANGE_TRANSLATION.rawValue | IBV_REREG_MR_CHANGE_ACCESS.rawValue
         | IBV_REREG_MR_CHANGE_PD.rawValue

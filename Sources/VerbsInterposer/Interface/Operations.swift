@@ -56,6 +56,7 @@ func fillOperations(_ handle: UnsafeMutablePointer<fermata_context>) {
         }
         return 0
     }
+    verbs.pointee.alloc_null_mr = { allocateNullMR($0!) }
     verbs.pointee.alloc_td = { context, wanted in allocateTD(context!, wanted!.pointee) }
     verbs.pointee.dealloc_td = { ThreadDomain.of($0!).destroy() }
     verbs.pointee.alloc_parent_domain = { context, wanted in

@@ -60,6 +60,7 @@ final class Engine {
                         pthread_mutex_unlock(&Engine.mutex)
                     })
             }
+            fabric_admit_peers()
             let engine = Engine(segment, slot)
             current = engine
             engine.helper = Helper(engine)

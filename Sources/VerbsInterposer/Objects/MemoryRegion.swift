@@ -14,6 +14,8 @@ final class MemoryRegion {
     private(set) var length: UInt64
     private(set) var base: UInt64
     private(set) var access: UInt32
+    /// ibv_alloc_null_mr: reads as zeros, and what is written is lost.
+    let isNull: Bool
 
     nonisolated(unsafe) private static var generation: UInt32 = 0
     private static let remoteWrite =
@@ -44,8 +46,9 @@ final class MemoryRegion {
     /// Under the lock. nil: too many regions.
     init?(
         _ engine: Engine, _ domain: ProtectionDomain, start: UInt64, length: UInt64, base: UInt64,
-        access: UInt32
+        access: UInt32, isNull: Bool = false
     ) {
+        self.isNull = isNull
         self.engine = engine
         self.domain = domain
         (self.start, self.length, self.base, self.access) = (start, length, base, access)
