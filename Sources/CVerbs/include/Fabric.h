@@ -191,10 +191,12 @@ static inline uint32_t fabric_swap32(void *p, uint32_t v) {
     return __atomic_exchange_n((uint32_t *)p, v, __ATOMIC_SEQ_CST);
 }
 static inline int fabric_claim32(void *p, uint32_t old, uint32_t new_value) {
-    return __atomic_compare_exchange_n((uint32_t *)p, &old, new_value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return __atomic_compare_exchange_n(
+        (uint32_t *)p, &old, new_value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 static inline int fabric_claim64(void *p, uint64_t old, uint64_t new_value) {
-    return __atomic_compare_exchange_n((uint64_t *)p, &old, new_value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return __atomic_compare_exchange_n(
+        (uint64_t *)p, &old, new_value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 // The atomics of the verbs API on an application's memory, 8 bytes, aligned.
 static inline uint64_t fabric_fetch_add(void *p, uint64_t v) { return fabric_add64(p, v); }
@@ -203,7 +205,8 @@ static inline uint64_t fabric_compare_swap(void *p, uint64_t old, uint64_t new_v
     return old;
 }
 static inline void *fabric_map(int descriptor) {
-    void *p = mmap(NULL, FABRIC_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
+    int kind = MAP_SHARED | MAP_NORESERVE;
+    void *p = mmap(NULL, FABRIC_BYTES, PROT_READ | PROT_WRITE, kind, descriptor, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 // Private memory that takes no room until it is written; NULL when there is none.
@@ -220,7 +223,9 @@ static inline long fabric_futex_wait(void *word, uint32_t value, int64_t nanosec
     long r = syscall(SYS_futex, word, FUTEX_WAIT, value, nanoseconds < 0 ? NULL : &t, NULL, 0);
     return r < 0 ? -errno : r;
 }
-static inline void fabric_futex_wake(void *word) { syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0); }
+static inline void fabric_futex_wake(void *word) {
+    syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
 static inline long fabric_memfd(const char *name) {
     return syscall(SYS_memfd_create, name, 1 /* MFD_CLOEXEC */ + 0UL);
 }

@@ -16,7 +16,8 @@ func createExtendedCQ(
     _ context: UnsafeMutablePointer<ibv_context>, _ wanted: UnsafeMutablePointer<ibv_cq_init_attr_ex>
 ) -> UnsafeMutablePointer<ibv_cq_ex>? {
     let attributes = wanted.pointee
-    let (withFlags, withDomain) = (IBV_CQ_INIT_ATTR_MASK_FLAGS.rawValue, IBV_CQ_INIT_ATTR_MASK_PD.rawValue)
+    let withFlags = IBV_CQ_INIT_ATTR_MASK_FLAGS.rawValue
+    let withDomain = IBV_CQ_INIT_ATTR_MASK_PD.rawValue
     let flags = attributes.comp_mask & withFlags != 0 ? attributes.flags : 0
     let alone = IBV_CREATE_CQ_ATTR_SINGLE_THREADED.rawValue
     let unchecked = IBV_CREATE_CQ_ATTR_IGNORE_OVERRUN.rawValue
