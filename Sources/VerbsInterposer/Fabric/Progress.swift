@@ -61,6 +61,13 @@ extension Engine {
         }
     }
 
+    /// A thread that is about to sleep relies on the helper, which may be in one of its pauses:
+    /// senders ring from now on, and what is already there is taken in.
+    func expectSleep() {
+        _ = fabric_swap32(&segment.slot(slot).pointee.sleeping, 1)
+        progress()
+    }
+
     /// Something has to be looked at again although no record may come.
     var hasTimers: Bool { !timed.isEmpty || !acknowledging.isEmpty }
 }
@@ -100,7 +107,7 @@ final class Helper {
         while Engine.current === engine {
             let rung = fabric_load32(&slot.pointee.doorbell)
             let (isPolled, hasTimers) = Engine.locked { () -> (Bool, Bool) in
-                let isPolled = engine.polls != seen
+                let isPolled = engine.polls != seen && engine.armedQueues == 0
                 seen = engine.polls
                 if !engine.timed.isEmpty { engine.checkDeadlines() }
                 if !isPolled {

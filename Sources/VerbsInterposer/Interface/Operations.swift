@@ -11,7 +11,10 @@ func fillOperations(_ handle: UnsafeMutablePointer<fermata_context>) {
     }
     verbs.pointee.context.ops.req_notify_cq = { cq, solicitedOnly in
         let queue = CompletionQueue.of(cq!)
-        Engine.locked { queue.arm(solicitedOnly: solicitedOnly != 0) }
+        Engine.locked {
+            queue.arm(solicitedOnly: solicitedOnly != 0)
+            Engine.current?.expectSleep()
+        }
         return 0
     }
     verbs.pointee.context.ops.post_send = { qp, request, bad in
