@@ -4,6 +4,7 @@ import CheckpointImage
 import CoordinatorService
 import Glibc
 import ImageStore
+import Launching
 import LinuxSystem
 import ProcessSnapshot
 
@@ -73,4 +74,5 @@ struct JSONFlag: ParsableArguments {
 }
 
 extension CaptureOptions.Mode: ExpressibleByArgument {}
+extension VerbsMode: ExpressibleByArgument {}
 extension CaptureOptions.FilePolicy: ExpressibleByArgument {}

@@ -39,6 +39,12 @@ struct Run: ParsableCommand {
     @Option(help: "Committed checkpoints to keep; 0: all.")
     var keep = 0
 
+    @Option(
+        help:
+            "Verbs (InfiniBand) of the job: soft gives every process an adapter made of shared memory, off leaves them alone."
+    )
+    var verbs: VerbsMode = .off
+
     @Argument(parsing: .postTerminator, help: "The command and its arguments, after --.")
     var command: [String] = []
 
@@ -55,13 +61,15 @@ struct Run: ParsableCommand {
         let seconds = interval ?? Shared.environment("FERMATA_INTERVAL").flatMap(Double.init) ?? 0
         let configuration = Supervisor.Configuration(
             job: name, command: command, store: store.value, runtime: runtime,
-            options: CaptureOptions(mode: mode, files: files), intervalSeconds: seconds, keep: keep)
+            options: CaptureOptions(mode: mode, files: files), intervalSeconds: seconds, keep: keep,
+            verbs: verbs)
+        let variables = try verbsVariables(name, runtime)
         let status: Int32
         do {
             let signals = try Supervisor.blockSignals()
             let hasTerminal = (0...2).contains { isatty($0) == 1 }
             let relay = hasTerminal ? try TerminalRelay.create() : nil
-            let launch = try NativeLaunch(command: command, job: name, terminal: relay)
+            let launch = try NativeLaunch(command: command, job: name, terminal: relay, variables: variables)
             let supervisor = try Supervisor(
                 configuration, source: .native(root: launch.root, identity: launch.identity),
                 inherited: Shared.inherited,
@@ -72,6 +80,18 @@ struct Run: ParsableCommand {
             throw CommandFailure(code: CommandFailure.cannotCreate, text: "\(error)")
         }
         throw ExitCode(status)
+    }
+
+    /// What the job's environment needs for its verbs.
+    private func verbsVariables(_ name: String, _ runtime: RuntimeFolder) throws -> [String] {
+        guard verbs == .soft else { return [] }
+        guard let library = VerbsMode.library() else {
+            throw CommandFailure(
+                code: CommandFailure.cannotCreate,
+                text: "--verbs soft: libibverbs.so.1 is not beside this program; build it: Launchers/build-verbs")
+        }
+        let before = Shared.environment("LD_PRELOAD").map { ":" + $0 } ?? ""
+        return ["LD_PRELOAD=\(library)\(before)", "FERMATA_VERBS=\(runtime.verbs(name))"]
     }
 }
 

@@ -21,6 +21,8 @@ public struct RuntimeFolder: Sendable {
     }
 
     public func socket(_ job: String) -> String { "\(path)/\(job).sock" }
+    /// Where the job's processes get what their verbs share.
+    public func verbs(_ job: String) -> String { "\(path)/\(job).verbs" }
     public func record(_ job: String) -> String { "\(path)/\(job).job" }
 
     /// Jobs that have a record here, also those whose coordinator has gone.

@@ -48,7 +48,10 @@ public struct NativeLaunch {
 
     /// The command waits until `go`. `terminal`: becomes its controlling terminal, and stands for
     /// those standard descriptors that are terminals here.
-    public init(command: [String], job: String, terminal: TerminalRelay?) throws {
+    /// `variables`: NAME=VALUE each, set in the command's environment.
+    public init(
+        command: [String], job: String, terminal: TerminalRelay?, variables added: [String] = []
+    ) throws {
         // Orphans of the job become children of this process instead of init's.
         try Kernel.call(.prctl, 36, 1, what: "PR_SET_CHILD_SUBREAPER")
         let (read, write) = try Descriptor.pipe()
@@ -59,9 +62,11 @@ public struct NativeLaunch {
             environment.append(String(cString: entry))
             next += 1
         }
-        environment.removeAll { $0.hasPrefix("FERMATA_JOB=") || $0.hasPrefix("FERMATA_JOB_ID=") }
-        environment.append("FERMATA_JOB=\(job)")
-        environment.append("FERMATA_JOB_ID=\(identity)")
+        for variable in ["FERMATA_JOB=\(job)", "FERMATA_JOB_ID=\(identity)"] + added {
+            let name = variable.prefix { $0 != "=" } + "="
+            environment.removeAll { $0.hasPrefix(name) }
+            environment.append(variable)
+        }
         var arguments = command.map { strdup($0) } + [nil]
         var variables = environment.map { strdup($0) } + [nil]
         defer { (arguments + variables).forEach { free($0) } }

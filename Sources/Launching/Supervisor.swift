@@ -25,11 +25,13 @@ public final class Supervisor {
         public var intervalSeconds: Double
         /// Committed epochs that are kept; 0: all.
         public var keep: Int
+        public var verbs: VerbsMode
 
         public init(
             job: String, command: [String], store: Store, runtime: RuntimeFolder,
-            options: CaptureOptions, intervalSeconds: Double, keep: Int
+            options: CaptureOptions, intervalSeconds: Double, keep: Int, verbs: VerbsMode = .off
         ) {
+            self.verbs = verbs
             self.job = job
             self.command = command
             self.store = store
@@ -46,6 +48,7 @@ public final class Supervisor {
     private let service: CheckpointService
     private let door: Descriptor
     private let signals: Descriptor
+    private let verbs: VerbsDoor?
     private var connections: [Parallel.Task<Void>] = []
     private var rootStatus: Int32?
     private var nextCheckpoint: Int64 = .max
@@ -70,9 +73,18 @@ public final class Supervisor {
         inherited.terminal = terminal?.index
         service = try CheckpointService(configuration, source: source, inherited: inherited)
         try configuration.runtime.prepare()
+        verbs = try Self.verbsDoor(configuration, source)
         door = try ControlChannel.listen(configuration.runtime.socket(configuration.job))
         try service.record.write(to: configuration.runtime)
         schedule()
+    }
+
+    /// A restored job knocks where its original did.
+    private static func verbsDoor(_ configuration: Configuration, _ source: JobSource) throws -> VerbsDoor? {
+        let view = source.view(OwnProcesses())
+        if case .pod = source { return try VerbsDoor.path(in: view).map { try VerbsDoor(path: $0, view: view) } }
+        guard configuration.verbs != .off else { return nil }
+        return try VerbsDoor(path: configuration.runtime.verbs(configuration.job), view: view)
     }
 
     /// Blocks the signals that the loop handles and gives the descriptor they arrive at. Call
@@ -115,6 +127,8 @@ public final class Supervisor {
             pollfd(fd: door.number, events: Int16(POLLIN), revents: 0),
             pollfd(fd: service.wake.number, events: Int16(POLLIN), revents: 0),
         ]
+        // poll(2) passes over negative descriptors.
+        watched.append(pollfd(fd: verbs?.listener.number ?? -1, events: Int16(POLLIN), revents: 0))
         if case .pod(let job) = source {
             watched.append(pollfd(fd: job.channel.number, events: Int16(POLLIN), revents: 0))
         }
@@ -124,7 +138,8 @@ public final class Supervisor {
         if watched[0].revents != 0 { takeSignals() }
         if watched[1].revents != 0 { acceptConnection() }
         if watched[2].revents != 0 { takeEnds() }
-        if own > 3, watched[3].revents != 0 { takeReports() }
+        if watched[3].revents != 0 { verbs?.answer() }
+        if own > 4, watched[4].revents != 0 { takeReports() }
         terminal?.handle(Array(watched[own...]))
         if Clock.monotonic() >= reapAt { reap() }
         if Clock.monotonic() >= nextCheckpoint { automaticCheckpoint() }

@@ -80,7 +80,8 @@ struct fabric_slot {
     uint32_t doorbell;           // futex: counts records for this process
     uint32_t sleeping;           // its helper thread waits on `doorbell`
     uint64_t regions;            // offset of its array of FABRIC_REGIONS fabric_region
-    uint64_t reserved[5];
+    uint64_t regions_used;       // entries from this one on were never written
+    uint64_t reserved[4];
     uint64_t active[FABRIC_SLOTS / 64];  // bit n: the ring from slot n holds something
     uint64_t incoming[FABRIC_SLOTS];     // offset of the ring from slot n; 0: none yet
 };

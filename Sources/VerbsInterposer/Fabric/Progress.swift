@@ -61,14 +61,11 @@ extension Engine {
         }
     }
 
-    /// A thread is about to wait for an event: from now on the helper thread makes the progress,
-    /// however much was polled before.
-    func handOver() {
-        pollsSeen = polls
-        let mine = segment.slot(slot)
-        guard fabric_load32(&mine.pointee.sleeping) == 0 else { return }
-        _ = fabric_add32(&mine.pointee.doorbell, 1)
-        fabric_futex_wake(&mine.pointee.doorbell)
+    /// A thread that is about to sleep relies on the helper, which may be in one of its pauses:
+    /// senders ring from now on, and what is already there is taken in.
+    func expectSleep() {
+        _ = fabric_swap32(&segment.slot(slot).pointee.sleeping, 1)
+        progress()
     }
 
     /// Something has to be looked at again although no record may come.
@@ -106,11 +103,12 @@ final class Helper {
 
     private func run() {
         let slot = engine.segment.slot(engine.slot)
+        var seen: UInt64 = 0
         while Engine.current === engine {
             let rung = fabric_load32(&slot.pointee.doorbell)
             let (isPolled, hasTimers) = Engine.locked { () -> (Bool, Bool) in
-                let isPolled = engine.polls != engine.pollsSeen
-                engine.pollsSeen = engine.polls
+                let isPolled = engine.polls != seen && engine.armedQueues == 0
+                seen = engine.polls
                 if !engine.timed.isEmpty { engine.checkDeadlines() }
                 if !isPolled {
                     while engine.progress() {}

@@ -69,9 +69,7 @@ struct Segment {
             slot.pointee.regions = allocate(
                 UInt64(FABRIC_REGIONS) * UInt64(MemoryLayout<fabric_region>.stride))
         }
-        for i in 0..<UInt32(FABRIC_REGIONS) where region(number, i).pointee.key != 0 {
-            region(number, i).pointee.key = 0
-        }
+        for i in 0..<UInt32(slot.pointee.regions_used) { region(number, i).pointee.key = 0 }
         return number
     }
 

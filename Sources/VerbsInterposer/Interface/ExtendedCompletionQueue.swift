@@ -131,7 +131,7 @@ extension CompletionQueue {
     private func nextOrProgress() -> Completion? {
         let found = Engine.locked { () -> Completion? in
             guard let engine = Engine.current else { return nil }
-            if !isArmed { engine.polls &+= 1 }
+            engine.polls &+= 1
             if let ready = next() { return ready }
             engine.progress()
             return next()

@@ -13,7 +13,7 @@ func fillOperations(_ handle: UnsafeMutablePointer<fermata_context>) {
         let queue = CompletionQueue.of(cq!)
         Engine.locked {
             queue.arm(solicitedOnly: solicitedOnly != 0)
-            if queue.channel != nil { Engine.current?.handOver() }
+            Engine.current?.expectSleep()
         }
         return 0
     }
@@ -72,7 +72,7 @@ extension CompletionQueue {
     func pollOrProgress(_ limit: Int, _ entries: UnsafeMutablePointer<ibv_wc>) -> Int32 {
         let taken = Engine.locked { () -> Int32 in
             guard let engine = Engine.current else { return 0 }
-            if !isArmed { engine.polls &+= 1 }
+            engine.polls &+= 1
             let ready = poll(limit, entries)
             if ready > 0 { return ready }
             engine.progress()

@@ -22,12 +22,17 @@ final class CompletionQueue {
     private var first = 0
     private(set) var count = 0
     private var hasOverrun = false
-    /// Queue pairs that use it.
-    var users = 0
-    private var armed: Armed = .no
     /// What it was armed for when its last event came too early: for entries that were there already.
     /// `.no` once the event was fetched, or another entry has made it due.
-    private var early: Armed = .no
+    private var early = Armed.no
+    /// Queue pairs that use it.
+    var users = 0
+    private var armed: Armed = .no {
+        didSet {
+            guard (armed == .no) != (oldValue == .no) else { return }
+            Engine.current?.armedQueues += armed == .no ? -1 : 1
+        }
+    }
     /// Events handed out by ibv_get_cq_event and not yet acknowledged.
     var unacknowledgedEvents = 0
     let wantsTimestamps: Bool
@@ -96,10 +101,6 @@ final class CompletionQueue {
         if armed == .any || armed == .solicited && (completion.solicited || isError) { fire() }
     }
 
-    /// Whoever polls it now is about to wait for its event: such polls are no sign of a thread that
-    /// keeps polling.
-    var isArmed: Bool { (armed != .no || early != .no) && channel != nil }
-
     private func fire() {
         armed = .no
         channel?.notify(self)
@@ -111,12 +112,12 @@ final class CompletionQueue {
         early = .no
     }
 
-    /// IBTA: from now on. Here: also for what is already there, since programs made for hardware
-    /// that does so do not look again after arming. Others arm first and poll afterwards, and do not
-    /// expect an event for what they have polled: see `takeBackEarlyEvent`.
+    /// IBTA: from now on. Here, as on the hardware that programs are made for: also for entries that
+    /// are there already, as some (UCX) do not look again after arming. Others (perftest) arm before
+    /// they poll, and expect no event for what they have polled: see `takeBackEarlyEvent`.
     func arm(solicitedOnly: Bool) {
         if armed != .any { armed = solicitedOnly ? .solicited : .any }
-        guard count > 0, channel != nil else { return }
+        guard channel != nil else { return }
         for i in 0..<count {
             let c = entries[(first + i) % capacity]
             if armed == .any || c.solicited || c.entry.status != IBV_WC_SUCCESS {
@@ -134,6 +135,7 @@ final class CompletionQueue {
         armed = early
         early = .no
         channel?.takeBack(self)
+        Engine.current?.expectSleep()
     }
 
     func poll(_ limit: Int, _ into: UnsafeMutablePointer<ibv_wc>) -> Int32 {
@@ -151,10 +153,10 @@ final class CompletionQueue {
         let completion = entries[first]
         first = (first + 1) % capacity
         count -= 1
-        if count == 0, early != .no { takeBackEarlyEvent() }
         if completion.releases > 0, let queuePair = completion.queuePair {
             queuePair._withUnsafeGuaranteedRef { $0.released = max($0.released, completion.releases) }
         }
+        if count == 0, early != .no { takeBackEarlyEvent() }
         return completion
     }
 
@@ -195,6 +197,7 @@ final class CompletionQueue {
         let refused = Engine.locked { () -> Bool in
             guard users == 0 else { return true }
             channel?.forget(self)
+            armed = .no
             return false
         }
         guard !refused else { return failure(EBUSY) }

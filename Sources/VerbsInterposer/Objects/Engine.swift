@@ -27,8 +27,8 @@ final class Engine {
     /// Raised by every poll of a completion queue: the helper thread stays out of the way of
     /// threads that poll.
     var polls: UInt64 = 0
-    /// How many of them the helper thread has taken notice of.
-    var pollsSeen: UInt64 = 0
+    /// Completion queues that owe somebody an event: their thread is about to sleep.
+    var armedQueues = 0
 
     // MARK: life
 

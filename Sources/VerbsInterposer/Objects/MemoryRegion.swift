@@ -85,6 +85,8 @@ final class MemoryRegion {
 
     /// Lets peers see it. The key goes in last: it is what makes an entry valid.
     private func export() {
+        let slot = engine.segment.slot(engine.slot)
+        slot.pointee.regions_used = max(slot.pointee.regions_used, UInt64(index) + 1)
         let entry = engine.segment.region(engine.slot, index)
         fabric_store32(&entry.pointee.key, 0)
         entry.pointee.start = start

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import CoordinatorService
+import Glibc
+import ImageStore
+import LinuxSystem
+import ProcessSnapshot
+
+/// Where the job's processes get the memory that their verbs share (`Segment` of the interposer): a
+/// memfd, given to whoever belongs to the job and to nobody else. On the supervisor's main thread.
+final class VerbsDoor {
+    /// A size that never fills; only pages that are used exist.
+    private static let segmentBytes = 4 << 30
+    private static let segmentName = "fermata-verbs"
+
+    let listener: Descriptor
+    private let path: String
+    private let view: JobView
+    private var segment: Descriptor?
+
+    /// `path`: FERMATA_VERBS in the job. Its folder is made if it is gone, as after a restart
+    /// elsewhere.
+    init(path: String, view: JobView) throws {
+        self.path = path
+        self.view = view
+        try makeFolders(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+        listener = try ControlChannel.listen(path)
+    }
+
+    deinit { unlink(path) }
+
+    /// What FERMATA_VERBS is in a restored job; nil when it uses no verbs.
+    static func path(in view: JobView) -> String? {
+        let mark = Array("FERMATA_VERBS=".utf8)
+        for pid in view.processes() {
+            guard let environment = try? ProcFS.read("/proc/\(pid)/environ"),
+                let entry = environment.split(separator: 0).first(where: { $0.starts(with: mark) })
+            else { continue }
+            return String(decoding: entry.dropFirst(mark.count), as: UTF8.self)
+        }
+        return nil
+    }
+
+    /// Serves one process that has knocked.
+    func answer() {
+        let fd = accept(listener.number, nil, nil)
+        guard fd >= 0 else { return }
+        _ = fcntl(fd, F_SETFD, FD_CLOEXEC)
+        let channel = Descriptor(owning: fd)
+        guard let raw = channel.optionBytes(SOL_SOCKET, 17, capacity: 12), raw.count == 12,  // SO_PEERCRED
+            view.processes().contains(value(pid_t.self, from: raw)), let segment = try? theSegment()
+        else { return }
+        _ = fermata_send_descriptors(channel.number, 1, [segment.number], 1)
+    }
+
+    /// The job's segment: what a process of the job has mapped, else a new one.
+    private func theSegment() throws -> Descriptor {
+        if let segment { return segment }
+        let found = try mapped() ?? Self.fresh()
+        segment = found
+        return found
+    }
+
+    private func mapped() throws -> Descriptor? {
+        for pid in view.processes() {
+            let entries = (try? MappingEntry.list(pid)) ?? []
+            guard let entry = entries.first(where: { $0.path.hasPrefix("/memfd:" + Self.segmentName) })
+            else { continue }
+            let range = "\(String(entry.start, radix: 16))-\(String(entry.end, radix: 16))"
+            return try Descriptor.open("/proc/\(pid)/map_files/\(range)", O_RDWR)
+        }
+        return nil
+    }
+
+    private static func fresh() throws -> Descriptor {
+        let closeOnExec = 1  // MFD_CLOEXEC
+        let fd = try segmentName.withCString {
+            try Kernel.call(
+                .memfdCreate, Int(bitPattern: $0), closeOnExec, what: "make the verbs segment")
+        }
+        let segment = Descriptor(owning: Int32(fd))
+        try Kernel.libc(Int(ftruncate(segment.number, segmentBytes)), "size the verbs segment")
+        return segment
+    }
+}
+
+/// How the job's processes get the interposer.
+public enum VerbsMode: String, Sendable, CaseIterable {
+    /// What the machine has; Fermata refuses a job that opens an adapter.
+    case off
+    /// Verbs without an adapter: shared memory within a host.
+    case soft
+
+    /// libibverbs.so as `Launchers/build-verbs` makes it: beside the tool, in lib/fermata beside its
+    /// folder, or in the build folder.
+    public static func library() -> String? {
+        guard let tool = ProcFS.link("/proc/self/exe"), let slash = tool.lastIndex(of: "/") else { return nil }
+        let folder = tool[..<slash]
+        let places = [
+            "\(folder)/libibverbs.so.1", "\(folder)/../lib/fermata/libibverbs.so.1",
+            "\(folder)/../../verbs/release/libibverbs.so.1", "\(folder)/../verbs/release/libibverbs.so.1",
+        ]
+        return places.first { access($0, R_OK) == 0 }.flatMap(resolved)
+    }
+
+    private static func resolved(_ path: String) -> String? {
+        guard let real = realpath(path, nil) else { return nil }
+        defer { free(real) }
+        return String(cString: real)
+    }
+}
