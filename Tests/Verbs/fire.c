@@ -42,8 +42,8 @@ enum {
 
 enum service { RC, UC, UD, SRQ, EVENTS, READ, WRITE, ATOMIC, IMM, SERVICES };
 static const struct { const char *name; uint64_t rounds; } services[SERVICES] = {
-    {"rc", 60000}, {"uc", 60000}, {"ud", 150000}, {"srq", 60000}, {"events", 40000},
-    {"read", 60000}, {"write", 60000}, {"atomic", 60000}, {"imm", 60000},
+    {"rc", 300000}, {"uc", 250000}, {"ud", 800000}, {"srq", 200000}, {"events", 250000},
+    {"read", 200000}, {"write", 200000}, {"atomic", 400000}, {"imm", 250000},
 };
 
 static enum service service;
