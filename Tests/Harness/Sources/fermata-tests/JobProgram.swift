@@ -27,6 +27,9 @@ struct JobProgram: Sendable {
     var changesFilesInPlace = false
     /// It prints nothing on the way, so instants are drawn by time.
     var isSilent = false
+    /// Instants by time are drawn as if it took no longer than this: the reference may have been
+    /// made while the machine was busy, and the run that is to be checkpointed may be much quicker.
+    var seconds = Double.infinity
     var tags: [String] = []
 }
 

@@ -224,13 +224,14 @@ enum Instant {
         _ program: JobProgram, _ reference: Reference, _ context: TestContext
     ) -> Instant {
         let early = context.random.seconds(in: 0...1) < 0.2
+        let whole = min(reference.seconds, program.seconds)
         if program.isSilent {
             let part = context.random.seconds(in: 0.02...0.6)
-            context.note(String(format: "at %.2f s", reference.seconds * part))
-            return .time(reference.seconds * part)
+            context.note(String(format: "at %.2f s", whole * part))
+            return .time(whole * part)
         }
         if early {
-            let seconds = context.random.seconds(in: 0...min(1, reference.seconds * 0.2))
+            let seconds = context.random.seconds(in: 0...min(1, whole * 0.2))
             context.note(String(format: "at %.3f s", seconds))
             return .time(seconds)
         }
