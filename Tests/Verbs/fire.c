@@ -42,8 +42,8 @@ enum {
 
 enum service { RC, UC, UD, SRQ, EVENTS, READ, WRITE, ATOMIC, IMM, SERVICES };
 static const struct { const char *name; uint64_t rounds; } services[SERVICES] = {
-    {"rc", 300000}, {"uc", 250000}, {"ud", 800000}, {"srq", 200000}, {"events", 250000},
-    {"read", 200000}, {"write", 200000}, {"atomic", 400000}, {"imm", 250000},
+    {"rc", 400000}, {"uc", 350000}, {"ud", 1200000}, {"srq", 350000}, {"events", 400000},
+    {"read", 250000}, {"write", 250000}, {"atomic", 900000}, {"imm", 450000},
 };
 
 static enum service service;
