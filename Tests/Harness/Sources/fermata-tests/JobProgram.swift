@@ -7,9 +7,13 @@ struct JobProgram: Sendable {
     let name: String
     /// Gets the options, for the folders of built and of interpreted programs.
     let command: @Sendable (Places) -> [String]
+    /// Of `fermata run`. A program that cannot do without them has its reference made with the tool.
+    var options: [String] = []
     var environment: [String: String] = [:]
     /// Executables and files without which it is skipped.
     var needs: @Sendable (Places) -> [String] = { _ in [] }
+    /// Whether it needs the library of the verbs, which the tool looks for beside itself.
+    var needsVerbs = false
     /// Copied from Tests/Jobs into the working directory.
     var inputs: [String] = []
     /// Files in the working directory that must equal those of the undisturbed run.
@@ -23,6 +27,9 @@ struct JobProgram: Sendable {
     var changesFilesInPlace = false
     /// It prints nothing on the way, so instants are drawn by time.
     var isSilent = false
+    /// Instants by time are drawn as if it took no longer than this: the reference may have been
+    /// made while the machine was busy, and the run that is to be checkpointed may be much quicker.
+    var seconds = Double.infinity
     var tags: [String] = []
 }
 
@@ -30,38 +37,69 @@ struct JobProgram: Sendable {
 struct Places: Sendable {
     let built: String
     let sources: String
+    /// Sources of the programs that use verbs. They are built by themselves: all the others can
+    /// be built without libibverbs-dev.
+    let verbsSources: String
+    private let tool: String
 
     init(_ options: Options) {
         built = options.programs
         sources = options.repository + "/Tests/Jobs"
+        verbsSources = options.repository + "/Tests/Verbs"
+        tool = options.fermata
+    }
+
+    var verbsBuilt: String { "\(built)/verbs" }
+
+    /// Where the tool would find the library of the verbs; nil when it is at none of these places.
+    var verbsLibrary: String? {
+        let real = URL(fileURLWithPath: tool).resolvingSymlinksInPath().path
+        let folder = (real as NSString).deletingLastPathComponent
+        let places = ["", "/../lib/fermata", "/../../verbs/release", "/../verbs/release"]
+        return places.map { "\(folder)\($0)/libibverbs.so.1" }
+            .first { FileManager.default.isReadableFile(atPath: $0) }
     }
 }
 
-/// Builds the programs of Tests/Jobs once per run of the harness.
+/// Builds the programs of Tests/Jobs, and those of Tests/Verbs, once per run of the harness.
 enum BuiltPrograms {
-    private static let state = Mutex<(done: Bool, problem: String?)>((false, nil))
+    private static let problems = Mutex<[String: String?]>([:])
 
     static func make(_ context: TestContext) throws {
-        let problem = try state.withLock { state -> String? in
-            if !state.done {
-                let result = try context.tool.run(
-                    [
-                        "make", "-s", "-k", "-C", Places(context.options).sources,
-                        "O=\(context.options.programs)",
-                    ], seconds: 300)
-                state = (true, result.status == .exited(0) ? nil : result.lastWords)
-            }
-            return state.problem
+        let places = Places(context.options)
+        try make(places.sources, "O=\(places.built)", context)
+    }
+
+    static func makeVerbs(_ context: TestContext) throws {
+        let places = Places(context.options)
+        try make(places.verbsSources, "OUT=\(places.verbsBuilt)", context)
+    }
+
+    private static func make(
+        _ folder: String, _ target: String, _ context: TestContext
+    ) throws {
+        let problem = try problems.withLock { problems -> String? in
+            if let known = problems[folder] { return known }
+            let result = try context.tool.run(
+                ["make", "-s", "-k", "-C", folder, target], seconds: 300)
+            let problem = result.status == .exited(0) ? nil : result.lastWords
+            problems[folder] = .some(problem)
+            return problem
         }
-        try expect(problem == nil, "make of Tests/Jobs: \(problem ?? "")")
+        try expect(problem == nil, "make of \(folder): \(problem ?? "")")
     }
 }
 
 extension JobProgram {
     /// Skips when something is not installed; otherwise the working directory is ready.
     func prepare(_ context: TestContext, in directory: String) throws {
-        try BuiltPrograms.make(context)
         let places = Places(context.options)
+        if needsVerbs {
+            try JobProgram.skipWithoutVerbs(places)
+            try BuiltPrograms.makeVerbs(context)
+        } else {
+            try BuiltPrograms.make(context)
+        }
         let files = FileManager.default
         for need in needs(places) where !JobProgram.exists(need) {
             throw TestSkip("\(need) is not there (see Tests/Jobs/packages.txt)")
@@ -70,6 +108,16 @@ extension JobProgram {
             let name = (input as NSString).lastPathComponent
             try files.copyItem(
                 atPath: "\(places.sources)/\(input)", toPath: "\(directory)/\(name)")
+        }
+    }
+
+    private static func skipWithoutVerbs(_ places: Places) throws {
+        let development = "/usr/lib/x86_64-linux-gnu/libibverbs.so"
+        guard exists(development) else {
+            throw TestSkip("\(development) is not there (see Tests/packages.txt)")
+        }
+        guard places.verbsLibrary != nil else {
+            throw TestSkip("libibverbs.so.1 is not beside the tool (see Launchers/build-verbs)")
         }
     }
 
@@ -84,7 +132,8 @@ extension JobProgram {
     }
 }
 
-/// What a program does when nobody disturbs it: made once, without the tool, and shared.
+/// What a program does when nobody disturbs it: made once and shared; without the tool, except for
+/// a program that runs only with options of the tool.
 struct Reference: Sendable {
     let seconds: Double
     let status: Int32
@@ -121,10 +170,14 @@ struct Reference: Sendable {
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: true)
         try program.prepare(context, in: directory)
+        let tool = context.tool
+        let start =
+            program.options.isEmpty
+            ? [] : tool.prefix + [tool.path, "run", "--job", "reference"] + program.options + ["--"]
         let run = try context.start(
-            "reference", program.command(Places(context.options)), extra: program.environment,
-            directory: directory)
-        let status = try run.finish(seconds: 180, "the undisturbed run without the tool")
+            "reference", start + program.command(Places(context.options)),
+            extra: program.environment, directory: directory)
+        let status = try run.finish(seconds: 180, "the undisturbed run for reference")
         let seconds = now() - run.started
         let output = run.outputText
         try expect(status == .exited(0), "the undisturbed run: \(status)\(run.complaint)")

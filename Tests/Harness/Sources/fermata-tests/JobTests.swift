@@ -2,7 +2,7 @@ import Foundation
 import Glibc
 import HarnessKit
 
-/// Group `jobs`: real programs, checkpointed at random instants and compared bit for bit.
+/// Groups `jobs` and `verbs`: real programs, checkpointed at random instants and compared bit for bit.
 enum JobTests {
     static let programs = MPIPrograms.all + PlainPrograms.all
 
@@ -14,9 +14,17 @@ enum JobTests {
                 }
             }
         }
-        return programs.flatMap { program -> [TestCase] in
-            let tags = ["jobs"] + program.tags
-            let name = "jobs.\(program.name)"
+        return tests(of: programs, group: "jobs", options) + chains
+            + tests(of: VerbsPrograms.all, group: "verbs", options)
+    }
+
+    /// Every program undisturbed, and at random instants.
+    private static func tests(
+        of programs: [JobProgram], group: String, _ options: Options
+    ) -> [TestCase] {
+        programs.flatMap { program -> [TestCase] in
+            let tags = [group] + program.tags
+            let name = "\(group).\(program.name)"
             let undisturbed = TestCase("\(name).undisturbed", tags: tags) {
                 try underTheTool(program, $0)
             }
@@ -26,7 +34,7 @@ enum JobTests {
                 }
             }
             return [undisturbed] + instants
-        } + chains
+        }
     }
 
     private static var chains: [TestCase] {
@@ -57,7 +65,8 @@ enum JobTests {
         let reference = try Reference.of(program, context)
         try program.prepare(context, in: context.scratch)
         let run = try context.runJob(
-            "job", program.command(Places(context.options)), extra: program.environment)
+            "job", program.command(Places(context.options)), options: program.options,
+            extra: program.environment)
         let status = try run.finish(seconds: limit(reference), "the job")
         try expect(status.code == reference.status, "\(status)\(run.complaint)")
         try compareWhole(program, reference, run.outputText, context)
@@ -92,8 +101,8 @@ enum JobTests {
         context.note(pipe ? "stdout is a pipe" : "stdout is a file")
         try program.prepare(context, in: context.scratch)
         let run = try context.runJob(
-            "job", program.command(Places(context.options)), throughPipe: pipe,
-            extra: program.environment)
+            "job", program.command(Places(context.options)), options: program.options,
+            throughPipe: pipe, extra: program.environment)
         try Instant.draw(program, reference, context).wait(for: run, reference)
         try checkpoint(context, run, mode: mode, kill: killAtCut)
         if killAtCut {
@@ -215,13 +224,14 @@ enum Instant {
         _ program: JobProgram, _ reference: Reference, _ context: TestContext
     ) -> Instant {
         let early = context.random.seconds(in: 0...1) < 0.2
+        let whole = min(reference.seconds, program.seconds)
         if program.isSilent {
             let part = context.random.seconds(in: 0.02...0.6)
-            context.note(String(format: "at %.2f s", reference.seconds * part))
-            return .time(reference.seconds * part)
+            context.note(String(format: "at %.2f s", whole * part))
+            return .time(whole * part)
         }
         if early {
-            let seconds = context.random.seconds(in: 0...min(1, reference.seconds * 0.2))
+            let seconds = context.random.seconds(in: 0...min(1, whole * 0.2))
             context.note(String(format: "at %.3f s", seconds))
             return .time(seconds)
         }

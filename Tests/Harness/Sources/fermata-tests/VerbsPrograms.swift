@@ -1,0 +1,56 @@
+import Foundation
+import HarnessKit
+
+/// Group `verbs`: jobs whose processes talk by verbs over the soft fabric.
+///
+/// Without an adapter there is no run without the tool, so what their output is compared with is
+/// that of a run with the tool that nobody disturbed. All of them judge themselves what they
+/// received, and say so in their output.
+enum VerbsPrograms {
+    static let all = fire + pingpongs
+
+    private static let options = ["--verbs", "soft"]
+
+    /// One program of ours per service: every request and every byte accounted for.
+    private static let fire = [
+        "rc", "uc", "ud", "srq", "events", "read", "write", "atomic", "imm",
+    ].map { service in
+        JobProgram(
+            name: "fire-\(service)",
+            command: { ["\($0.verbsBuilt)/fire", service] },
+            options: options,
+            needs: { ["\($0.verbsBuilt)/fire"] },
+            needsVerbs: true)
+    }
+
+    /// Those that come with rdma-core: not written by us, and silent until the end.
+    private static let pingpongs = [
+        pingpong("rc", iterations: 500_000), pingpong("uc", iterations: 400_000),
+        pingpong("ud", iterations: 600_000), pingpong("srq", iterations: 1_500_000),
+    ]
+
+    private static func pingpong(_ service: String, iterations: Int) -> JobProgram {
+        let program = "ibv_\(service)_pingpong"
+        return JobProgram(
+            name: "pingpong-\(service)",
+            command: {
+                ["bash", "\($0.sources)/verbs/pingpong.sh", program, "-c", "-n", "\(iterations)"]
+            },
+            options: options,
+            needs: { _ in ["bash", "grep", program] },
+            needsVerbs: true,
+            normalise: withoutTimingsAndAddresses,
+            isSilent: true,
+            seconds: 2)
+    }
+
+    /// Sequence numbers (PSN) are drawn at random; queue pairs and ports are numbered in the order
+    /// in which the two sides come. What is left is how much came through, and every complaint.
+    @Sendable private static func withoutTimingsAndAddresses(_ text: String) -> String {
+        text.split(separator: "\n", omittingEmptySubsequences: false).map { line -> Substring in
+            if let colon = line.range(of: " address:") { return line[..<colon.upperBound] }
+            if let time = line.range(of: " in ") { return line[..<time.lowerBound] }
+            return line
+        }.joined(separator: "\n")
+    }
+}
