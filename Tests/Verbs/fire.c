@@ -42,8 +42,8 @@ enum {
 
 enum service { RC, UC, UD, SRQ, EVENTS, READ, WRITE, ATOMIC, IMM, SERVICES };
 static const struct { const char *name; uint64_t rounds; } services[SERVICES] = {
-    {"rc", 400000}, {"uc", 350000}, {"ud", 1200000}, {"srq", 350000}, {"events", 400000},
-    {"read", 250000}, {"write", 250000}, {"atomic", 900000}, {"imm", 450000},
+    {"rc", 800000}, {"uc", 700000}, {"ud", 2400000}, {"srq", 700000}, {"events", 800000},
+    {"read", 500000}, {"write", 500000}, {"atomic", 1800000}, {"imm", 900000},
 };
 
 static enum service service;

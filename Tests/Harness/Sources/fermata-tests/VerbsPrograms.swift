@@ -25,8 +25,8 @@ enum VerbsPrograms {
 
     /// Those that come with rdma-core: not written by us, and silent until the end.
     private static let pingpongs = [
-        pingpong("rc", iterations: 500_000), pingpong("uc", iterations: 400_000),
-        pingpong("ud", iterations: 600_000), pingpong("srq", iterations: 1_500_000),
+        pingpong("rc", iterations: 1_500_000), pingpong("uc", iterations: 1_200_000),
+        pingpong("ud", iterations: 1_500_000), pingpong("srq", iterations: 2_500_000),
     ]
 
     private static func pingpong(_ service: String, iterations: Int) -> JobProgram {
@@ -41,7 +41,7 @@ enum VerbsPrograms {
             needsVerbs: true,
             normalise: withoutTimingsAndAddresses,
             isSilent: true,
-            seconds: 2)
+            seconds: 1)
     }
 
     /// Sequence numbers (PSN) are drawn at random; queue pairs and ports are numbered in the order
