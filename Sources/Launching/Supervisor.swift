@@ -82,7 +82,9 @@ public final class Supervisor {
     /// A restored job knocks where its original did.
     private static func verbsDoor(_ configuration: Configuration, _ source: JobSource) throws -> VerbsDoor? {
         let view = source.view(OwnProcesses())
-        if case .pod = source { return try VerbsDoor.path(in: view).map { try VerbsDoor(path: $0, view: view) } }
+        if case .pod = source {
+            return try VerbsDoor.path(in: view).map { try VerbsDoor(path: $0, view: view) }
+        }
         guard configuration.verbs != .off else { return nil }
         return try VerbsDoor(path: configuration.runtime.verbs(configuration.job), view: view)
     }
