@@ -139,7 +139,7 @@ struct fabric_segment {
 
 enum fabric_kind {
     FABRIC_SEND = 1, FABRIC_WRITE, FABRIC_READ, FABRIC_FETCH_ADD, FABRIC_COMPARE_SWAP,
-    FABRIC_ACK, FABRIC_VALUE, FABRIC_DATAGRAM, FABRIC_FRAGMENT,
+    FABRIC_ACK, FABRIC_VALUE, FABRIC_DATAGRAM,
 };
 enum {
     FABRIC_IMMEDIATE = 1, FABRIC_SOLICITED = 2, FABRIC_INVALIDATE = 4,
@@ -215,7 +215,6 @@ static inline void *fabric_blank(size_t bytes, int protection) {
     void *p = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
-static inline void fabric_pause(void) { __builtin_ia32_pause(); }
 
 // MARK: system calls without a wrapper, and with variable arguments
 

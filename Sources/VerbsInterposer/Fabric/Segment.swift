@@ -73,11 +73,6 @@ struct Segment {
         return number
     }
 
-    func releaseSlot(_ number: UInt32) {
-        freeQueuePairs(of: number)
-        fabric_store32(slot(number), 0)
-    }
-
     private func freeQueuePairs(of number: UInt32) {
         for n in 0..<min(UInt32(FABRIC_QUEUE_PAIRS), fabric_load32(&header.pointee.next_queue_pair)) {
             let entry = queuePair(n)

@@ -21,8 +21,6 @@ struct SendRequest {
     var queuePair: UInt32 = 0
     var queueKey: UInt32 = 0
     var path: AddressHandle?
-    /// The window that IBV_WR_BIND_MW binds and the region below, by handle.
-    var sharedReceiveQueue: UInt32 = 0
 }
 
 /// Send requests of one queue pair, a ring: finished ≤ sent ≤ posted, all counted from the last
