@@ -43,8 +43,9 @@ struct Examination {
     var findings: [Finding] {
         [
             finding(
-                "run as root (ptrace of any process, namespaces, clone3 set_tid)", geteuid() == 0,
-                "not root: start it as root, or in a user namespace where you are"),
+                "namespaces, for restart: as root, or in a user namespace",
+                geteuid() == 0 || UserNamespace.isAllowed,
+                "start it as root, or see user_namespaces(7)"),
             finding("x86-64 with XSAVE", fermata_xcr0() != 0, "no XSAVE state"),
             path("pid namespaces", "/proc/self/ns/pid", needed: true),
             path("IPC namespaces", "/proc/self/ns/ipc", needed: true),
@@ -60,8 +61,8 @@ struct Examination {
                 "Unix sockets (sock_diag)", (try? SocketDiagnostics.unixSockets()) != nil,
                 "CONFIG_UNIX_DIAG is off"),
             finding(
-                "TCP_REPAIR: connections between processes of the job", tcpRepair(), needed: false,
-                "needs CAP_NET_ADMIN"),
+                "TCP_REPAIR: connections between processes of the job", TCPRepair.isAllowed,
+                needed: false, Limit.networkPrivilege.remedy),
             finding("vDSO to enter processes through", vdso(), "booted with vdso=0?"),
         ]
     }
@@ -89,11 +90,6 @@ struct Examination {
         guard fd >= 0 else { return false }
         let descriptor = Descriptor(owning: Int32(fd))
         return fermata_uffd_api(descriptor.number, 1) >= 0
-    }
-
-    private func tcpRepair() -> Bool {
-        let socket = Descriptor(owning: socket(AF_INET, 1 | 0o2000000, 0))
-        return (try? socket.setOption(6, 19, 1)) != nil
     }
 
     private func vdso() -> Bool {
@@ -138,6 +134,7 @@ enum LimitsDocument {
         "Inherited descriptors above 2 that `fermata restart` was not given become /dev/null.",
         "Files that the job wrote, closed and did not have open at the cut stay as they are on disk; those it had "
             + "open for writing are rolled back to the cut (--files).",
+        "A job that an ordinary user restarts is in a user namespace, with his ids: set-user-ID programs do not work in it.",
         "The job is restarted in this host's network: its addresses must exist here, its ports must be free.",
     ]
 }

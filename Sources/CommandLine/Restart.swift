@@ -43,6 +43,7 @@ struct Restart: ParsableCommand {
 
     func run() throws {
         let begin = Clock.monotonic()
+        try becomeCapable()
         let store = store.value
         let runtime = RuntimeFolder.locate(Shared.environment)
         let (job, reader, signals): (String, ImageReader, Descriptor)
@@ -66,6 +67,17 @@ struct Restart: ParsableCommand {
             source: .pod(restored), inherited: Shared.inherited, terminal: relay, signals: signals)
         if verbose { report(restored, stages, begin) }
         throw ExitCode(supervisor.run())
+    }
+
+    /// An ordinary user has the right to make namespaces only inside a user namespace.
+    private func becomeCapable() throws {
+        guard geteuid() != 0 else { return }
+        do { try UserNamespace.enter() } catch {
+            throw CommandFailure(
+                code: 77,
+                text: "restart needs namespaces, and this user may not make them: \(error). "
+                    + "What to do: restart as root, or see user_namespaces(7)")
+        }
     }
 
     /// On a thread of its own, which enters the job's time namespace.

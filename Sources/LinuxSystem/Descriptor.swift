@@ -115,6 +115,11 @@ public final class Descriptor: @unchecked Sendable {
         return Descriptor(owning: fd)
     }
 
+    /// listen(2). Again on a listening socket: changes the length of its backlog.
+    public func listen(backlog: UInt32) throws(SystemError) {
+        try Kernel.libc(Int(Glibc.listen(number, Int32(clamping: backlog))), "listen")
+    }
+
     public func setOption(_ level: Int32, _ name: Int32, _ value: Int32) throws(SystemError) {
         var value = value
         try Kernel.libc(

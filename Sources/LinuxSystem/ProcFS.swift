@@ -20,6 +20,12 @@ public enum ProcFS {
         return String(decoding: buffer[0..<n].map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
+    /// Of what `/proc/PID/fd/N` calls "socket:[123]" or "pipe:[123]"; nil for other links.
+    public static func inode(of link: String) -> UInt64? {
+        guard let open = link.firstIndex(of: "["), link.last == "]" else { return nil }
+        return UInt64(link[link.index(after: open)...].dropLast())
+    }
+
     /// Numeric names in a directory, ascending: pids, tids or descriptors.
     public static func numbers(in path: String) throws(SystemError) -> [Int32] {
         guard let stream = opendir(path) else {

@@ -58,38 +58,54 @@ public enum SocketDiagnostics {
         }
     }
 
-    /// What the kernel still keeps of TCP connections that no process has any more (TIME_WAIT,
-    /// FIN_WAIT, LAST_ACK, CLOSING).
-    public struct ClosedTCP: Sendable {
+    /// A TCP connection as struct inet_diag_msg (linux/inet_diag.h) tells it.
+    public struct TCP: Sendable {
         public let localPort: UInt16
         public let remotePort: UInt16
+        /// 0: no process has it any more.
+        public let inode: UInt64
         let family: UInt8
         /// struct inet_diag_sockid, with the cookie that makes it unmistakable.
         let id: [UInt8]
+
+        /// The other end as struct sockaddr_in or sockaddr_in6; getpeername(2) does not tell it
+        /// before the connection is established.
+        public var remote: [UInt8] {
+            let port = Array(id[2..<4])
+            return family == UInt8(AF_INET)
+                ? [family, 0] + port + id[20..<24] + [UInt8](repeating: 0, count: 8)
+                : [family, 0] + port + [0, 0, 0, 0] + id[20..<36] + id[36..<40]
+        }
     }
 
-    public static func closedConnections() -> [ClosedTCP] {
-        let states: UInt32 = 1 << 4 | 1 << 5 | 1 << 6 | 1 << 9 | 1 << 11
-        var result: [ClosedTCP] = []
+    /// SYN_SENT: connect(2) has begun.
+    public static let beginningStates: UInt32 = 1 << 2
+    /// All but CLOSE and LISTEN.
+    public static let connectedStates: UInt32 = 0xfff & ~(1 << 7 | 1 << 10)
+    /// TIME_WAIT, FIN_WAIT1 and 2, LAST_ACK, CLOSING.
+    public static let endingStates: UInt32 = 1 << 4 | 1 << 5 | 1 << 6 | 1 << 9 | 1 << 11
+
+    /// Connections of this network namespace; `states`: bit by bit, include/net/tcp_states.h.
+    public static func tcpConnections(states: UInt32) -> [TCP] {
+        var result: [TCP] = []
         for family in [UInt8(AF_INET), UInt8(AF_INET6)] {
             // struct inet_diag_req_v2: family, protocol, ext, pad, states, inet_diag_sockid
             let request: [UInt8] =
                 [family, 6, 0, 0] + bytes(of: states) + [UInt8](repeating: 0, count: 48)
             for message in (try? dump(request)) ?? [] where message.count >= 72 {
-                let inode = value(UInt32.self, from: message, at: 68)
-                guard inode == 0 else { continue }  // a process still has it
                 result.append(
-                    ClosedTCP(
+                    TCP(
                         localPort: UInt16(message[4]) << 8 | UInt16(message[5]),
-                        remotePort: UInt16(message[6]) << 8 | UInt16(message[7]), family: family,
-                        id: Array(message[4..<52])))
+                        remotePort: UInt16(message[6]) << 8 | UInt16(message[7]),
+                        inode: UInt64(value(UInt32.self, from: message, at: 68)),
+                        family: message[0], id: Array(message[4..<52])))
             }
         }
         return result
     }
 
     /// Frees its ports (SOCK_DESTROY). Errors are of no consequence: it was gone already.
-    public static func destroy(_ connection: ClosedTCP) {
+    public static func destroy(_ connection: TCP) {
         let request: [UInt8] = [connection.family, 6, 0, 0] + bytes(of: UInt32.max) + connection.id
         _ = try? exchange(request, type: 21, flags: 1 | 4)  // NLM_F_REQUEST | NLM_F_ACK
     }

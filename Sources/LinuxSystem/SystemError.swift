@@ -66,7 +66,7 @@ public enum SystemCall: Int, Sendable {
     case read = 0, write = 1, open = 2, close = 3, fstat = 5, lseek = 8, mmap = 9, mprotect = 10
     case munmap = 11, brk = 12, rtSigaction = 13, rtSigprocmask = 14, ioctl = 16, pread = 17
     case pwrite = 18, shmget = 29, shmat = 30, shmctl = 31, dup = 32, getitimer = 36
-    case setitimer = 38, clone = 56, exit = 60, wait4 = 61, kill = 62, semget = 64, semop = 65
+    case setitimer = 38, connect = 42, clone = 56, exit = 60, wait4 = 61, kill = 62, semget = 64, semop = 65
     case semctl = 66, shmdt = 67, msgget = 68, msgsnd = 69, msgrcv = 70, msgctl = 71, fcntl = 72
     case flock = 73, ftruncate = 77, getcwd = 79, chdir = 80, fchdir = 81, umask = 95
     case ptrace = 101, setpgid = 109, setsid = 112, setgroups = 116, setresuid = 117

@@ -36,6 +36,7 @@ public enum Limit: String, CaseIterable, Sendable {
     case lease
     case urgentData = "urgent-data"
     case socketFilter = "socket-filter"
+    case networkPrivilege = "network-privilege"
 
     /// The limit behind what /proc/PID/fd or /proc/PID/map_files calls "anon_inode:…"; nil for
     /// other links, and for kinds that are carried or that only `EventCapture` can judge.
@@ -174,6 +175,12 @@ public enum Limit: String, CaseIterable, Sendable {
                 "what lies behind the mark cannot be read without taking it", "try again"
             )
         case .lease: ("a file lease", "breaking it cannot be repeated", "release it first")
+        case .networkPrivilege:
+            (
+                "a TCP connection, by a user without CAP_NET_ADMIN over its network",
+                "what is under way in it is read with TCP_REPAIR",
+                "run job and Fermata as root, or in a network of their own: unshare -Urpfmn --mount-proc, then ip link set lo up"
+            )
         case .socketFilter: ("a socket filter", "its program cannot be read back", "detach it first")
         }
     }

@@ -15,13 +15,14 @@ public struct Preflight {
         var refusals: [Refusal] = []
         var resident: UInt64 = 0
         let processes = view.processes()
+        let connections = Self.unreadableConnections()
         let home = Self.namespaces(view.isPod ? view.reaper : getpid())
         for pid in processes {
             guard let status = try? ProcessStatus("/proc/\(pid)"), status.state != UInt8(ascii: "Z")
             else { continue }
             resident += status.residentKiB * 1024
             refusals += attributes(pid, status, home)
-            refusals += descriptors(pid)
+            refusals += descriptors(pid, connections)
             refusals += mappings(pid)
         }
         return (refusals, resident)
@@ -65,11 +66,21 @@ public struct Preflight {
         return result
     }
 
-    private func descriptors(_ pid: pid_t) -> [Refusal] {
+    /// Inodes of all TCP connections, if this user may not read them.
+    private static func unreadableConnections() -> Set<UInt64> {
+        guard !TCPRepair.isAllowed else { return [] }
+        let states = SocketDiagnostics.connectedStates
+        return Set(SocketDiagnostics.tcpConnections(states: states).map(\.inode))
+    }
+
+    private func descriptors(_ pid: pid_t, _ connections: Set<UInt64>) -> [Refusal] {
         var result: [Refusal] = []
         for number in (try? ProcFS.numbers(in: "/proc/\(pid)/fd")) ?? [] {
             guard let link = ProcFS.link("/proc/\(pid)/fd/\(number)") else { continue }
-            if let limit = Limit(anonymousInode: link) { result.append(refusal(limit, pid, "descriptor \(number) (\(link))")) }
+            let isConnection = ProcFS.inode(of: link).map(connections.contains) ?? false
+            if let limit = isConnection ? .networkPrivilege : Limit(anonymousInode: link) {
+                result.append(refusal(limit, pid, "descriptor \(number) (\(link))"))
+            }
         }
         return result
     }

@@ -3,7 +3,7 @@
 //
 //   fire SERVICE [ROUNDS]
 //
-// SERVICE: rc uc ud srq events read write atomic imm. Every rank sends ROUNDS messages to the
+// SERVICE: rc uc ud srq xrc events read write atomic imm. Every rank sends ROUNDS messages to the
 // other (reads them from it; adds to the counter), numbers every request, and computes every byte
 // from service, sender, sequence number and position. What is wrong is said on stdout, exit
 // status 1. What is printed otherwise is the same in every run.
@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -40,14 +41,15 @@ enum {
     QKEY = 0x11111111,
 };
 
-enum service { RC, UC, UD, SRQ, EVENTS, READ, WRITE, ATOMIC, IMM, SERVICES };
+enum service { RC, UC, UD, SRQ, XRC, EVENTS, READ, WRITE, ATOMIC, IMM, SERVICES };
 static const struct { const char *name; uint64_t rounds; } services[SERVICES] = {
-    {"rc", 800000}, {"uc", 700000}, {"ud", 2400000}, {"srq", 700000}, {"events", 800000},
+    {"rc", 800000}, {"uc", 700000}, {"ud", 2400000}, {"srq", 700000}, {"xrc", 700000}, {"events", 800000},
     {"read", 500000}, {"write", 500000}, {"atomic", 1800000}, {"imm", 900000},
 };
 
 static enum service service;
 static uint64_t rounds;
+static bool shared;             // several queue pairs, one queue of receives
 static int rank, wire;
 static pid_t child;
 
@@ -96,7 +98,7 @@ static uint32_t immediate_of(int from, uint64_t sequence) {
     return (uint32_t)mix(seed_of(from, sequence) + 1);
 }
 static int qp_of(int from, uint64_t sequence) {
-    return service == SRQ ? seed_of(from, sequence) >> 40 & (MOST_QPS - 1) : 0;
+    return shared ? seed_of(from, sequence) >> 40 & (MOST_QPS - 1) : 0;
 }
 static uint64_t word_of(uint64_t seed, uint64_t index) {
     uint64_t x = (seed + index) * 0x9e3779b97f4a7c15ull;
@@ -178,9 +180,11 @@ static struct ibv_pd *pd;
 static struct ibv_comp_channel *channel;
 static struct ibv_cq *send_cq, *receive_cq;
 static struct ibv_srq *srq;
+static struct ibv_xrcd *xrcd;
 static int qps;
 static struct queue {
     struct ibv_qp *qp;
+    struct ibv_qp *target;                      // XRC: what the peer's sends come to
     uint32_t remote;                            // number of the peer's
     struct expected { uint64_t sequence; uint32_t length; enum ibv_wc_opcode opcode; } ring[RING];
     uint64_t posted, completed;                 // signalled send requests
@@ -194,7 +198,7 @@ static unsigned events_got[2];
 static struct control { volatile uint64_t produced, consumed, sum, swapped; } *control, *seen;
 static struct ibv_mr *control_mr, *seen_mr;
 static struct hello {
-    uint32_t numbers[MOST_QPS], psn, rkey_in, rkey_out, rkey_control;
+    uint32_t numbers[MOST_QPS], targets[MOST_QPS], shared, psn, rkey_in, rkey_out, rkey_control;
     uint64_t in, out, control;
     uint16_t lid;
     union ibv_gid gid;
@@ -206,9 +210,37 @@ static void *pages(size_t bytes) {
     return p;
 }
 
+static void open_xrc(void) {
+    // Both processes name the domain by the same file.
+    int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    MUST(file >= 0, "open: errno %d", errno);
+    struct ibv_xrcd_init_attr domain = {
+        .comp_mask = IBV_XRCD_INIT_ATTR_FD | IBV_XRCD_INIT_ATTR_OFLAGS, .fd = file, .oflags = O_CREAT,
+    };
+    MUST(xrcd = ibv_open_xrcd(context, &domain), "ibv_open_xrcd: errno %d", errno);
+    close(file);
+    struct ibv_srq_init_attr_ex init = {
+        .attr = {.max_wr = SLOTS, .max_sge = 2}, .srq_type = IBV_SRQT_XRC, .pd = pd, .xrcd = xrcd,
+        .cq = receive_cq, .comp_mask = IBV_SRQ_INIT_ATTR_TYPE | IBV_SRQ_INIT_ATTR_PD
+            | IBV_SRQ_INIT_ATTR_XRCD | IBV_SRQ_INIT_ATTR_CQ,
+    };
+    MUST(srq = ibv_create_srq_ex(context, &init), "ibv_create_srq_ex: errno %d", errno);
+    OK(ibv_get_srq_num(srq, &mine.shared));
+}
+
+static struct ibv_qp *make_target(void) {
+    struct ibv_qp_init_attr_ex init = {
+        .qp_type = IBV_QPT_XRC_RECV, .comp_mask = IBV_QP_INIT_ATTR_XRCD, .xrcd = xrcd,
+    };
+    struct ibv_qp *qp = ibv_create_qp_ex(context, &init);
+    MUST(qp, "ibv_create_qp_ex: errno %d", errno);
+    return qp;
+}
+
 static struct ibv_qp *make_qp(enum ibv_qp_type type) {
     struct ibv_qp_init_attr init = {
-        .qp_type = type, .send_cq = send_cq, .recv_cq = receive_cq, .srq = srq,
+        .qp_type = type, .send_cq = send_cq, .recv_cq = receive_cq,
+        .srq = type == IBV_QPT_XRC_SEND ? NULL : srq,
         .sq_sig_all = service == UC || service == IMM,
         .cap = {.max_send_wr = 4 * WINDOW, .max_recv_wr = SLOTS, .max_send_sge = 3, .max_recv_sge = 2,
                 .max_inline_data = INLINE},
@@ -238,7 +270,7 @@ static void modify(struct ibv_qp *qp, uint32_t remote, uint16_t lid, uint32_t ps
         .qp_state = IBV_QPS_RTS, .sq_psn = psn, .timeout = 14, .retry_cnt = 7, .rnr_retry = 7,
         .max_rd_atomic = READS,
     };
-    OK(ibv_modify_qp(qp, &a, IBV_QP_STATE | IBV_QP_SQ_PSN | (type != IBV_QPT_RC ? 0 :
+    OK(ibv_modify_qp(qp, &a, IBV_QP_STATE | IBV_QP_SQ_PSN | (type == IBV_QPT_UC || type == IBV_QPT_UD ? 0 :
         IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_MAX_QP_RD_ATOMIC)));
 }
 
@@ -260,6 +292,7 @@ static void open_everything(void) {
         struct ibv_srq_init_attr init = {.attr = {.max_wr = SLOTS, .max_sge = 2}};
         MUST(srq = ibv_create_srq(pd, &init), "ibv_create_srq: errno %d", errno);
     }
+    if (service == XRC) open_xrc();
     int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ
         | IBV_ACCESS_REMOTE_ATOMIC;
     out = pages(SLOTS * SLOT); in = pages(SLOTS * SLOT);
@@ -268,10 +301,14 @@ static void open_everything(void) {
     MUST(in_mr = ibv_reg_mr(pd, in, SLOTS * SLOT, access), "mr: errno %d", errno);
     MUST(control_mr = ibv_reg_mr(pd, control, 4096, access), "mr: errno %d", errno);
     MUST(seen_mr = ibv_reg_mr(pd, seen, 4096, IBV_ACCESS_LOCAL_WRITE), "mr: errno %d", errno);
-    qps = service == SRQ ? MOST_QPS : 1;
+    qps = shared ? MOST_QPS : 1;
     for (int i = 0; i < qps; i++) {
-        queues[i].qp = make_qp(service == UD ? IBV_QPT_UD : service == UC ? IBV_QPT_UC : IBV_QPT_RC);
+        queues[i].qp = make_qp(service == UD ? IBV_QPT_UD : service == UC ? IBV_QPT_UC
+                               : service == XRC ? IBV_QPT_XRC_SEND : IBV_QPT_RC);
         mine.numbers[i] = queues[i].qp->qp_num;
+        if (service != XRC) continue;
+        queues[i].target = make_target();
+        mine.targets[i] = queues[i].target->qp_num;
     }
     mine.psn = mix(getpid()) & 0xffffff;
     mine.lid = port.lid;
@@ -280,8 +317,10 @@ static void open_everything(void) {
     tell(&mine, sizeof mine);
     hear(&theirs, sizeof theirs);
     for (int i = 0; i < qps; i++) {
-        queues[i].remote = theirs.numbers[i];
-        modify(queues[i].qp, theirs.numbers[i], theirs.lid, mine.psn + i, theirs.psn + i);
+        queues[i].remote = service == XRC ? theirs.targets[i] : theirs.numbers[i];
+        modify(queues[i].qp, queues[i].remote, theirs.lid, mine.psn + i, theirs.psn + i);
+        if (queues[i].target)
+            modify(queues[i].target, theirs.numbers[i], theirs.lid, mine.psn + i, theirs.psn + i);
     }
     if (service == ATOMIC && rank == 0) {
         loop->qp = make_qp(IBV_QPT_RC);
@@ -305,8 +344,12 @@ static void close_everything(void) {
     MUST(ibv_poll_cq(receive_cq, 1, &wc) == 0, "a receive too many: wr_id %llu", (unsigned long long)wc.wr_id);
     for (int i = 0; i < 2; i++) if (ah[i]) OK(ibv_destroy_ah(ah[i]));
     if (loop->qp) OK(ibv_destroy_qp(loop->qp));
-    for (int i = 0; i < qps; i++) OK(ibv_destroy_qp(queues[i].qp));
+    for (int i = 0; i < qps; i++) {
+        OK(ibv_destroy_qp(queues[i].qp));
+        if (queues[i].target) OK(ibv_destroy_qp(queues[i].target));
+    }
     if (srq) OK(ibv_destroy_srq(srq));
+    if (xrcd) OK(ibv_close_xrcd(xrcd));
     if (events_got[0]) ibv_ack_cq_events(send_cq, events_got[0]);
     if (events_got[1]) ibv_ack_cq_events(receive_cq, events_got[1]);
     OK(ibv_destroy_cq(send_cq));
@@ -327,7 +370,8 @@ static uint64_t expect(struct queue *q, enum ibv_wc_opcode opcode, uint64_t sequ
 }
 static struct queue *queue_of(uint32_t number, uint64_t id) {
     for (int i = 0; i <= MOST_QPS; i++)
-        if (queues[i].qp && queues[i].qp->qp_num == number) return &queues[i];
+        if ((queues[i].qp && queues[i].qp->qp_num == number)
+            || (queues[i].target && queues[i].target->qp_num == number)) return &queues[i];
     fail("completion %llu of queue pair %u, which there is not", (unsigned long long)id, number);
 }
 static struct expected completed(const struct ibv_wc *wc) {
@@ -389,7 +433,7 @@ static bool post_receives(void) {
         for (; n < BATCH && receives_posted < rounds && receives_posted < received + room; n++) {
             uint64_t id = receives_posted++;
             int slot = -1;
-            if (service == SRQ) {
+            if (shared) {
                 // Any slot may be free: messages of different queue pairs are done in any order.
                 for (int i = 0; i < SLOTS && slot < 0; i++) if (!receive_slots[i].posted) slot = i;
             } else {
@@ -404,9 +448,9 @@ static bool post_receives(void) {
             sge[n][0] = (struct ibv_sge){(uintptr_t)base, first, in_mr->lkey};
             sge[n][1] = (struct ibv_sge){(uintptr_t)base + first, whole - first, in_mr->lkey};
             if (first == 0) { sge[n][0].length = whole; }
-            if (service != SRQ) put_guard(base + header + length_of(!rank, id));
+            if (!shared) put_guard(base + header + length_of(!rank, id));
             wr[n] = (struct ibv_recv_wr){
-                .wr_id = service == SRQ ? id << 8 | slot : id, .sg_list = sge[n],
+                .wr_id = shared ? id << 8 | slot : id, .sg_list = sge[n],
                 .num_sge = service == IMM ? 0 : first == 0 ? 1 : 2};
             if (n) wr[n - 1].next = &wr[n];
         }
@@ -429,6 +473,7 @@ static void post_message(struct queue *q, struct ibv_send_wr *wr, struct ibv_sge
         .imm_data = htonl(immediate_of(rank, s)),
     };
     if (length <= INLINE && (s & 1)) wr->send_flags |= IBV_SEND_INLINE;
+    if (service == XRC) wr->qp_type.xrc.remote_srqn = theirs.shared;
     if (service == UD) {
         wr->wr.ud.ah = ah[s & 1];
         wr->wr.ud.remote_qpn = q->remote;
@@ -481,9 +526,9 @@ static void receive(const struct ibv_wc *wc) {
     MUST(wc->status == IBV_WC_SUCCESS, "receive %llu: %s, vendor %u", id, ibv_wc_status_str(wc->status),
          wc->vendor_err);
     struct queue *q = queue_of(wc->qp_num, id);
-    int which = q - queues, slot = service == SRQ ? (int)(id & 255) : (int)(id % SLOTS);
+    int which = q - queues, slot = shared ? (int)(id & 255) : (int)(id % SLOTS);
     uint64_t s = received;
-    if (service == SRQ) {
+    if (shared) {
         id >>= 8;
         MUST(slot < SLOTS && receive_slots[slot].posted && receive_slots[slot].id == id,
              "receive %llu into slot %d completed, which is not posted", id, slot);
@@ -514,7 +559,7 @@ static void receive(const struct ibv_wc *wc) {
     }
     uint8_t *data = in + (size_t)slot * SLOT + header;
     check(data, !rank, s, length);
-    if (service != SRQ) check_guard(data + length, s);
+    if (!shared) check_guard(data + length, s);
     progress(++received);
 }
 
@@ -795,9 +840,10 @@ int main(int count, char **arguments) {
     for (int i = 0; count > 1 && i < SERVICES; i++)
         if (strcmp(arguments[1], services[i].name) == 0) service = i;
     if (service == SERVICES) {
-        fputs("usage: fire rc|uc|ud|srq|events|read|write|atomic|imm [ROUNDS]\n", stderr);
+        fputs("usage: fire rc|uc|ud|srq|xrc|events|read|write|atomic|imm [ROUNDS]\n", stderr);
         return 64;
     }
+    shared = service == SRQ || service == XRC;
     rounds = count > 2 ? strtoull(arguments[2], NULL, 10) : services[service].rounds;
     int wires[2];
     MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, wires) == 0, "socketpair");

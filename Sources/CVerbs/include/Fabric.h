@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <infiniband/verbs.h>
+#include <netinet/in.h>
+#include <rdma/rdma_user_cm.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
@@ -40,6 +42,7 @@ struct fermata_pd {
 };
 struct fermata_td { struct ibv_td td; void *object; };
 struct fermata_mr { struct ibv_mr mr; void *object; };
+struct fermata_mw { struct ibv_mw mw; void *object; };
 struct fermata_channel { struct ibv_comp_channel channel; void *object; };
 struct fermata_cq {
     union { struct ibv_cq cq; struct ibv_cq_ex ex; };
@@ -52,6 +55,7 @@ struct fermata_qp {
     pthread_mutex_t building;    // from ibv_wr_start to ibv_wr_complete or ibv_wr_abort
 };
 struct fermata_srq { struct ibv_srq srq; void *object; };
+struct fermata_xrcd { struct ibv_xrcd xrcd; void *object; };
 struct fermata_ah { struct ibv_ah ah; void *object; };
 
 enum {
@@ -66,9 +70,11 @@ enum {
 enum {
     FABRIC_SLOTS = 2048,         // processes of the job on this host
     FABRIC_QUEUE_PAIRS = 1 << 20,
-    FABRIC_REGIONS = 1 << 16,    // memory regions of one process
+    FABRIC_REGIONS = 1 << 16,    // memory regions and windows of one process
     FABRIC_RING_BYTES = 64 << 10,
     FABRIC_MEMBERS = 4096,       // multicast memberships
+    FABRIC_NAMED_DOMAINS = 1024, // XRC domains that a file names
+    FABRIC_PORTS = 8192,         // of the connection manager, all port spaces together
 };
 #define FABRIC_MAGIC 0x6661627269633031ULL
 #define FABRIC_BYTES (4ULL << 30)
@@ -86,26 +92,46 @@ struct fabric_slot {
     uint64_t incoming[FABRIC_SLOTS];     // offset of the ring from slot n; 0: none yet
 };
 
-// A memory region as its owner exports it, for peers that place data themselves.
+// A memory region or window as its owner exports it, for peers that place data themselves.
 struct fabric_region {
     uint64_t start, length;      // the process's own addresses
     uint64_t base;               // what remote addresses are relative to (ibv_reg_mr_iova)
     uint32_t access;             // enum ibv_access_flags
     uint32_t domain;             // protection domain
     uint32_t key;                // rkey that opens it; 0: none
-    uint32_t reserved;
+    uint32_t queue_pair;         // memory windows: the only queue pair that it opens for; 0: any
 };
 
-// A queue pair as its owner exports it.
+// What has a number: the numbers of queue pairs and of XRC shared receive queues are one space.
+enum fabric_numbered { FABRIC_PAIR = 1, FABRIC_TARGET, FABRIC_SHARED };
+
+// A queue pair, or an XRC shared receive queue, as its owner exports it.
 struct fabric_queue_pair {
     uint32_t owner;              // slot + 1; 0: free
     uint32_t state;              // enum ibv_qp_state
     uint32_t access;             // enum ibv_access_flags of incoming requests
     uint32_t domain;
-    uint32_t peer;               // RC, UC: the other queue pair's number
-    uint32_t reserved[3];
+    uint32_t peer;               // RC, UC, XRC: the other queue pair's number
+    uint32_t kind;               // enum fabric_numbered
+    uint32_t index;              // in its owner's table
+    uint32_t users;              // handles of an XRC target queue pair
+    uint32_t xrc_domain;
+    uint32_t generation;         // XRC target: raised by each reset
+    uint32_t destination_reads;  // XRC target: max_dest_rd_atomic
+    uint32_t receiver_not_ready; // XRC target: min_rnr_timer
 };
 
+// A port that an rdma_cm_id is bound to. An id that listens is found by it.
+struct fabric_port {
+    uint32_t owner;              // slot + 1; 0: free
+    uint32_t id;                 // in its process
+    uint16_t space;              // enum rdma_ucm_port_space
+    uint16_t port;               // host byte order
+    uint8_t listens, shares;     // RDMA_OPTION_ID_REUSEADDR
+    uint8_t unused[2];
+    struct in6_addr address;     // IPv4 mapped; all zero: any
+};
+struct fabric_named_domain { uint64_t device, inode; uint32_t users, number; };
 struct fabric_member { uint8_t group[16]; uint32_t queue_pair; uint32_t reserved; };
 
 // Records from one process to another. `head` is written by the source, `tail` by the
@@ -126,11 +152,13 @@ struct fabric_segment {
     uint64_t used;               // bytes handed out, from the start of the segment
     uint32_t next_queue_pair;
     uint32_t next_domain;
-    uint32_t member_lock;
+    uint32_t names_lock;         // of `named_domains` and `ports`: the pid that has it
     uint32_t lid;
     uint64_t guid;               // of the node, network byte order
     uint64_t events;             // counts multicast changes
     struct fabric_member members[FABRIC_MEMBERS];
+    struct fabric_named_domain named_domains[FABRIC_NAMED_DOMAINS];
+    struct fabric_port ports[FABRIC_PORTS];
     struct fabric_slot slots[FABRIC_SLOTS];
     struct fabric_queue_pair queue_pairs[FABRIC_QUEUE_PAIRS];
 };
@@ -140,6 +168,7 @@ struct fabric_segment {
 enum fabric_kind {
     FABRIC_SEND = 1, FABRIC_WRITE, FABRIC_READ, FABRIC_FETCH_ADD, FABRIC_COMPARE_SWAP,
     FABRIC_ACK, FABRIC_VALUE, FABRIC_DATAGRAM,
+    FABRIC_CONNECTION,           // between connection managers: a fabric_connection follows
 };
 enum {
     FABRIC_IMMEDIATE = 1, FABRIC_SOLICITED = 2, FABRIC_INVALIDATE = 4,
@@ -161,6 +190,21 @@ struct fabric_record {
     uint32_t immediate;          // or key to invalidate
 };
 struct fabric_piece { uint64_t address, length; };
+
+// Messages of the communication manager (IBTA 12.6) between two processes; `destination` and
+// `source` of the record are ids of theirs.
+enum fabric_message {
+    FABRIC_REQ = 1, FABRIC_REP, FABRIC_RTU, FABRIC_REJ, FABRIC_DREQ, FABRIC_DREP, FABRIC_SIDR_REQ,
+    FABRIC_SIDR_REP,
+};
+struct fabric_connection {
+    uint32_t message;            // enum fabric_message
+    uint32_t status;             // REJ: reason
+    uint32_t sequence_number;    // the sender's first packet sequence number
+    uint32_t space;              // REQ: enum rdma_ucm_port_space
+    struct sockaddr_in6 from, to;  // REQ: IPv4 mapped
+    struct rdma_ucm_conn_param parameters;
+};
 
 // MARK: atomic operations on shared words
 
@@ -262,6 +306,12 @@ static inline struct fabric_queue_pair *fabric_queue_pair_at(struct fabric_segme
 }
 static inline struct fabric_member *fabric_member_at(struct fabric_segment *s, uint32_t i) {
     return &s->members[i];
+}
+static inline struct fabric_named_domain *fabric_named_domain_at(struct fabric_segment *s, uint32_t i) {
+    return &s->named_domains[i];
+}
+static inline struct fabric_port *fabric_port_at(struct fabric_segment *s, uint32_t i) {
+    return &s->ports[i];
 }
 static inline void *fabric_active_word(struct fabric_slot *s, uint32_t i) { return &s->active[i]; }
 static inline void *fabric_incoming_word(struct fabric_slot *s, uint32_t i) { return &s->incoming[i]; }

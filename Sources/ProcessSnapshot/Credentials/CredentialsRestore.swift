@@ -17,6 +17,7 @@ struct CredentialsRestore {
             || now.capabilities != c.capabilities
         {
             try dropBounding(stub, now)
+            if now.groups != c.groups && UserNamespace.maySetGroups { try groups(stub) }
             try ids(stub)
             try capabilities(stub)
         }
@@ -31,10 +32,14 @@ struct CredentialsRestore {
         }
     }
 
+    private func groups(_ stub: Stub) throws {
+        let groups = credentials.groups
+        try stub.call(
+            .setgroups, UInt64(groups.count), try stub.place(groups.flatMap { bytes(of: $0) }))
+    }
+
     private func ids(_ stub: Stub) throws {
         let c = credentials
-        let groups = try stub.place(c.groups.flatMap { bytes(of: $0) })
-        try stub.call(.setgroups, UInt64(c.groups.count), groups)
         try stub.call(.prctl, 8, 1)  // PR_SET_KEEPCAPS
         try stub.call(.setresgid, UInt64(c.gids[0]), UInt64(c.gids[1]), UInt64(c.gids[2]))
         try stub.call(.setfsgid, UInt64(c.gids[3]))

@@ -33,7 +33,7 @@ struct DatagramRestore {
         try Kernel.libc(Int(fd), "create a UDP socket")
         let handle = Descriptor(owning: fd)
         SocketOptions.restore(socket.options, handle)
-        if !socket.local.isEmpty { try SocketAddress.bind(handle, Array(socket.local)) }
+        if !socket.local.isEmpty { try SocketAddress.bindPatiently(handle, Array(socket.local)) }
         return handle
     }
 

@@ -3,6 +3,14 @@ import CLinux
 import Glibc
 import LinuxSystem
 
+/// TCP_REPAIR (tcp(7)) needs CAP_NET_ADMIN in the user namespace that the network belongs to.
+public enum TCPRepair {
+    public static var isAllowed: Bool {
+        let socket = Descriptor(owning: socket(AF_INET, 1 | 0o2000000, 0))
+        return (try? socket.setOption(TCPCapture.Option.level, TCPCapture.Option.repair, 1)) != nil
+    }
+}
+
 /// Holds all TCP connections of the frozen job still: a filter on each socket drops what
 /// arrives, and repair mode keeps the socket from sending. Whatever is dropped is still in its
 /// sender's queue.
@@ -22,9 +30,9 @@ final class NetworkLock {
         var seen: Set<UInt64> = []
         for pid in processes {
             for number in (try? ProcFS.numbers(in: "/proc/\(pid)/fd")) ?? [] {
-                guard let link = ProcFS.link("/proc/\(pid)/fd/\(number)"), link.hasPrefix("socket:")
+                guard let link = ProcFS.link("/proc/\(pid)/fd/\(number)"), link.hasPrefix("socket:"),
+                    let inode = ProcFS.inode(of: link)
                 else { continue }
-                let inode = UInt64(link.dropFirst(8).dropLast()) ?? 0
                 guard seen.insert(inode).inserted else { continue }
                 guard let handle = try Self.connectedTCP(pid, number) else { continue }
                 sockets.append(handle)

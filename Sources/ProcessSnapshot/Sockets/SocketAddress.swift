@@ -32,6 +32,18 @@ enum SocketAddress {
         try Kernel.libc(Int(result), "bind to \(text(address))")
     }
 
+    /// A port that another program holds may be free again in a moment: outgoing connections get
+    /// theirs from the same range as listeners that do not ask for a certain one (ip(7)).
+    static func bindPatiently(_ handle: Descriptor, _ address: [UInt8]) throws(SystemError) {
+        let limit = Clock.monotonic() + 3_000_000_000
+        while true {
+            do { return try bind(handle, address) } catch {
+                guard error.code == EADDRINUSE, Clock.monotonic() < limit else { throw error }
+            }
+            Clock.sleep(microseconds: 50_000)
+        }
+    }
+
     static func connect(_ handle: Descriptor, _ address: [UInt8]) throws(SystemError) {
         let result = with(address) { Glibc.connect(handle.number, $0, $1) }
         try Kernel.libc(Int(result), "connect to \(text(address))")
@@ -75,6 +87,14 @@ enum SocketAddress {
 
     static func isAny(_ a: [UInt8]) -> Bool {
         a.first == UInt8(AF_INET) ? a[4..<8].allSatisfy { $0 == 0 } : a[8..<24].allSatisfy { $0 == 0 }
+    }
+
+    /// Whether a socket of this network namespace could have the address: bind(2) tells.
+    static func isOfThisHost(_ address: [UInt8]) -> Bool {
+        let probe = Descriptor(owning: socket(Int32(address.first ?? 0), 2 | 0o2000000, 0))
+        var full = address + [UInt8](repeating: 0, count: max(0, 28 - address.count))
+        full.replaceSubrange(2..<4, with: [0, 0])  // any port, of UDP
+        return (try? bind(probe, full)) != nil
     }
 
     static func setLoopback(_ a: inout [UInt8]) {

@@ -58,12 +58,18 @@ struct TCPCapture {
                 socket.receiveQueue = try peek(handle)
             }
         default:
-            socket.remote = Data(SocketAddress.remote(handle) ?? [])
+            socket.remote = Data(SocketAddress.remote(handle) ?? awaited(id))
             try queues(handle, &socket)
             try checkUrgent(source, socket)
             checkPeerLater(source, socket)
         }
         return .with { $0.tcp = socket }
+    }
+
+    /// The address that a connection which is not established yet goes to.
+    private func awaited(_ inode: UInt64) -> [UInt8] {
+        SocketDiagnostics.tcpConnections(states: SocketDiagnostics.beginningStates)
+            .first { $0.inode == inode }?.remote ?? []
     }
 
     private func queues(_ handle: Descriptor, _ socket: inout ImageTCPSocket) throws {
@@ -125,7 +131,8 @@ struct TCPCapture {
                     listener = other
                 }
             }
-            if socket.state >= State.closeWait || socket.state == 6 { return }  // the peer has closed
+            let peerHasClosed = socket.state >= State.closeWait || socket.state == 6
+            if peerHasClosed && !Self.isHeldOutside(socket) { return }
             guard listener != nil else {
                 throw context.refusal(
                     .outsideConnection, source.pid,
@@ -142,6 +149,18 @@ struct TCPCapture {
                 context.inventory.openFiles[Int(source.index)].tcp = pending
             }
         }
+    }
+
+    /// Whether some process still has the other end, which may have closed its direction only. Of
+    /// another host's nothing can be known.
+    private static func isHeldOutside(_ socket: ImageTCPSocket) -> Bool {
+        let (local, remote) = (SocketAddress.normalized(Array(socket.local)), Array(socket.remote))
+        let all = SocketDiagnostics.tcpConnections(states: SocketDiagnostics.connectedStates)
+        let other = all.first {
+            SocketAddress.normalized($0.remote) == local && $0.localPort == SocketAddress.port(remote)
+        }
+        if let other { return other.inode != 0 }
+        return !SocketAddress.isOfThisHost(remote)
     }
 
     /// tcpi_bytes_acked (offset 120) counts the SYN as well.

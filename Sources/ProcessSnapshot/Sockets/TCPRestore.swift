@@ -2,6 +2,7 @@
 import CheckpointImage
 import Glibc
 import LinuxSystem
+import Tracing
 
 /// TCP sockets. Every connection has both ends in the job, so it is made anew, with the same
 /// addresses, and what was under way is sent again: exactly the bytes that the receiver's queue
@@ -11,11 +12,31 @@ final class TCPRestore {
     private var sockets: [(index: Int, image: ImageTCPSocket)] = []
     private var handles: [Int: Descriptor] = [:]
     private var doors: [[UInt8]: Descriptor] = [:]
+    /// Sockets whose connect(2) has not told the application its result yet.
+    private var connecting: Set<Int> = []
 
     init(_ context: RestoreContext) {
         self.context = context
         for (i, file) in context.inventory.openFiles.enumerated() {
-            if case .tcp(let socket)? = file.kind { sockets.append((i, socket)) }
+            guard case .tcp(let socket)? = file.kind else { continue }
+            sockets.append((i, socket))
+            if socket.state == TCPCapture.State.synSent { connecting.insert(i) }
+        }
+        for process in context.inventory.processes { addBlocked(process) }
+    }
+
+    /// A thread that was stopped in connect(2) makes the call again, perhaps on a connection that
+    /// was established meanwhile.
+    private func addBlocked(_ process: ImageProcess) {
+        for thread in process.threads where !thread.exited {
+            let registers = structure(user_regs_struct(), from: thread.registers)
+            guard InterruptedSyscall.returnsToCall(registers),
+                registers.orig_rax == UInt64(SystemCall.connect.rawValue),
+                let descriptor = process.descriptors.first(where: {
+                    UInt32(bitPattern: $0.number) == UInt32(truncatingIfNeeded: registers.rdi)
+                })
+            else { continue }
+            connecting.insert(Int(descriptor.openFile))
         }
     }
 
@@ -40,7 +61,12 @@ final class TCPRestore {
             if socket.image.bound { try? SocketAddress.bind(handle, Array(socket.image.local)) }
             handles[socket.index] = handle
         }
-        for socket in connections where socket.image.pending { try pend(socket) }
+        try pend { $0.state != TCPCapture.State.synSent }
+        for socket in sockets where socket.image.state == TCPCapture.State.listen {
+            try handles[socket.index]?.listen(backlog: socket.image.backlog)
+        }
+        // These had no answer yet; in a full backlog there still is no room for them.
+        try pend { $0.state == TCPCapture.State.synSent }
         for socket in sockets {
             guard let handle = handles[socket.index] else { continue }
             SocketOptions.restore(socket.image.options, handle)
@@ -63,8 +89,8 @@ final class TCPRestore {
                 )
                 return [[a, b], [b, a]]
             })
-        for old in SocketDiagnostics.closedConnections()
-        where pairs.contains([old.localPort, old.remotePort]) {
+        for old in SocketDiagnostics.tcpConnections(states: SocketDiagnostics.endingStates)
+        where old.inode == 0 && pairs.contains([old.localPort, old.remotePort]) {
             SocketDiagnostics.destroy(old)
         }
     }
@@ -105,19 +131,33 @@ final class TCPRestore {
         // Receive buffers before the handshake: they decide the window that is offered.
         SocketOptions.setReceiveBuffer(clientHandle, like: client.options)
         SocketOptions.setReceiveBuffer(door, like: server?.options ?? [])
-        // In the host's network another program may have got the port meanwhile; the connection
-        // then has another one on this side, which matters less than having it.
-        try? SocketAddress.bind(clientHandle, Array(client.local))
-        try SocketAddress.connect(clientHandle, serverAddress)
+        bindClient(clientHandle, client)
+        let clientIndex = client.id == first.image.id ? first.index : second!.index
+        try start(clientHandle, serverAddress, finish: !connecting.contains(clientIndex))
         let fd = accept(door.number, nil, nil)
         try Kernel.libc(Int(fd), "accept a restored connection")
         let serverHandle = try Descriptor(owning: fd).duplicate()
         try transfer(client, clientHandle, server, serverHandle)
-        let clientIndex = client.id == first.image.id ? first.index : second!.index
         handles[clientIndex] = clientHandle
         if let second {
             handles[clientIndex == first.index ? second.index : first.index] = serverHandle
         }
+    }
+
+    /// In the host's network another program may have got the port meanwhile; the connection
+    /// then has another one on this side, which matters less than having it.
+    private func bindClient(_ handle: Descriptor, _ client: ImageTCPSocket) {
+        try? SocketAddress.bind(handle, Array(client.local))
+    }
+
+    /// Connects. Without `finish` the kernel is left owing the result (SS_CONNECTING in
+    /// net/ipv4/af_inet.c): the application's next connect(2) gives 0 and not EISCONN.
+    private func start(_ handle: Descriptor, _ address: [UInt8], finish: Bool) throws(SystemError) {
+        if finish { return try SocketAddress.connect(handle, address) }
+        let flags = fcntl(handle.number, F_GETFL)
+        _ = fcntl(handle.number, F_SETFL, flags | O_NONBLOCK)
+        defer { _ = fcntl(handle.number, F_SETFL, flags) }
+        do { try SocketAddress.connect(handle, address) } catch where error.code == EINPROGRESS {}
     }
 
     private func isListening(_ socket: ImageTCPSocket) -> Bool {
@@ -133,8 +173,8 @@ final class TCPRestore {
         var image = ImageTCPSocket()
         image.family = UInt32(address.first ?? UInt8(family))
         let handle = try make(image)
-        try SocketAddress.bind(handle, address)
-        try Kernel.libc(Int(Glibc.listen(handle.number, 128)), "listen")
+        try SocketAddress.bindPatiently(handle, address)
+        try handle.listen(backlog: 128)
         doors[address] = handle
         return handle
     }
@@ -188,7 +228,7 @@ final class TCPRestore {
     /// A connection that is over, with what is left to read: made with a short-lived peer.
     private func ended(_ socket: ImageTCPSocket) throws -> Descriptor {
         let door = try make(socket)
-        try Kernel.libc(Int(Glibc.listen(door.number, 1)), "listen")
+        try door.listen(backlog: 1)
         var address = SocketAddress.local(door) ?? []
         SocketAddress.setLoopback(&address)
         let handle = try make(socket)
@@ -205,17 +245,21 @@ final class TCPRestore {
 
     private func listen(_ socket: (index: Int, image: ImageTCPSocket)) throws {
         let handle = try make(socket.image)
-        try SocketAddress.bind(handle, Array(socket.image.local))
-        try Kernel.libc(Int(Glibc.listen(handle.number, Int32(max(1, socket.image.backlog)))), "listen")
+        try SocketAddress.bindPatiently(handle, Array(socket.image.local))
+        // Room for all that wait, should the application have made its backlog shorter since.
+        try handle.listen(backlog: socket.image.backlog + UInt32(connections.count))
         handles[socket.index] = handle
     }
 
-    /// A connection that waits in a listener's backlog with nothing received yet.
-    private func pend(_ socket: (index: Int, image: ImageTCPSocket)) throws {
-        let handle = try make(socket.image)
-        try SocketAddress.bind(handle, Array(socket.image.local))
-        try SocketAddress.connect(handle, Array(socket.image.remote))
-        try send(Array(socket.image.sendQueue), handle)
-        handles[socket.index] = handle
+    /// Connections that wait in a listener's backlog with nothing received yet.
+    private func pend(_ chosen: (ImageTCPSocket) -> Bool) throws {
+        for socket in connections where socket.image.pending && chosen(socket.image) {
+            let handle = try make(socket.image)
+            bindClient(handle, socket.image)
+            try start(
+                handle, Array(socket.image.remote), finish: !connecting.contains(socket.index))
+            try send(Array(socket.image.sendQueue), handle)
+            handles[socket.index] = handle
+        }
     }
 }

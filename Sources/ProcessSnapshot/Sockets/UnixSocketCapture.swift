@@ -70,14 +70,20 @@ struct UnixSocketCapture {
         socket.mode = status.st_mode & 0o7777
     }
 
-    /// A peer that no process of the job holds is outside, unless it waits in a backlog.
+    /// A peer that no process of the job holds is outside, unless it waits in a backlog. It has no
+    /// inode then, nor when it is closed; only the latter shuts both directions of this one.
     private func checkPeerLater(_ source: DescriptorSource, _ known: SocketDiagnostics.Unix) {
-        guard known.peer != 0, known.state == 1 || known.type == 2 else { return }
+        let (isDatagram, isConnected) = (known.type == 2, known.state == 1)
+        let hasPeer =
+            known.peer != 0 ? isDatagram || isConnected
+            : !isDatagram && isConnected && known.shutdown != 3
+        guard hasPeer else { return }
         let context = context
         context.openFiles.deferred.append { [unowned context] in
             for file in context.inventory.openFiles {
                 guard case .unixSocket(let other)? = file.kind else { continue }
-                if other.id == known.peer || other.pending.contains(source.inode) { return }
+                if other.pending.contains(source.inode) { return }
+                if known.peer != 0 && other.id == known.peer { return }
             }
             throw context.refusal(.outsidePipe, source.pid, source.name)
         }
@@ -85,9 +91,5 @@ struct UnixSocketCapture {
 }
 
 extension DescriptorSource {
-    /// Of "socket:[123]" or "pipe:[123]".
-    var inode: UInt64 {
-        guard let open = link.firstIndex(of: "["), let close = link.lastIndex(of: "]") else { return 0 }
-        return UInt64(link[link.index(after: open)..<close]) ?? 0
-    }
+    var inode: UInt64 { ProcFS.inode(of: link) ?? 0 }
 }

@@ -79,7 +79,8 @@ final class UnixSocketRestore {
     private func listen(_ socket: ImageUnixSocket) throws {
         let handle = try make(socket)
         try bind(handle, socket)
-        try Kernel.libc(Int(Glibc.listen(handle.number, Int32(max(1, socket.backlog)))), "listen")
+        // Room for all that wait, should the application have made its backlog shorter since.
+        try handle.listen(backlog: socket.backlog + UInt32(socket.pending.count))
         handles[socket.id] = handle
     }
 
@@ -209,5 +210,6 @@ final class UnixSocketRestore {
         for id in listener.pending {
             if let client = handles[id] { try SocketAddress.connect(client, target) }
         }
+        try handles[listener.id]?.listen(backlog: listener.backlog)
     }
 }

@@ -60,6 +60,32 @@ struct TerminalQueues {
         }
     }
 
+    /// A terminal that was full takes as much again: in pieces of the size that the kernel packs
+    /// most tightly (256, drivers/tty/tty_buffer.c), with pauses in which the line discipline fetches
+    /// them, and the last buffer may be larger than the limit allows.
+    private static func put(_ bytes: [UInt8], _ handle: Descriptor, _ what: String) throws {
+        let flags = fcntl(handle.number, F_GETFL)
+        _ = fcntl(handle.number, F_SETFL, flags | O_NONBLOCK)
+        defer { _ = fcntl(handle.number, F_SETFL, flags) }
+        var (done, piece, refusals) = (0, 256, 0)
+        while done < bytes.count {
+            let n = bytes.withUnsafeBytes {
+                write(handle.number, $0.baseAddress! + done, min(piece, bytes.count - done))
+            }
+            if n > 0 {
+                (done, refusals) = (done + n, 0)
+            } else if (n == 0 || errno == EAGAIN) && refusals < 1000 {
+                refusals += 1
+                if refusals == 200 { piece = 4096 }
+                Clock.sleep(microseconds: 200)
+            } else {
+                throw SystemError(
+                    code: n == 0 ? EAGAIN : errno,
+                    operation: "put back \(what) of a terminal: \(done) of \(bytes.count) bytes fit")
+            }
+        }
+    }
+
     /// What the master has not read; left as it was.
     func output() throws -> [UInt8] {
         let waiting = Self.drain(master, packets: packetMode)
@@ -74,7 +100,7 @@ struct TerminalQueues {
         raw.replaceSubrange(Self.outputFlags, with: [0, 0, 0, 0])
         setAttributes(raw)
         defer { setAttributes(original) }
-        try Kernel.libc(write(slave.number, bytes, bytes.count), "put output back into a terminal")
+        try Self.put(bytes, slave, "output")
     }
 
     /// What the slave has not read; left as it was. A line that is still being typed in
@@ -103,7 +129,7 @@ struct TerminalQueues {
             _ = try? slave.control(UInt(FIONREAD), &flushed)  // waits for the line discipline
             setAttributes(original)
         }
-        try Kernel.libc(write(master.number, bytes, bytes.count), "put input back into a terminal")
+        try Self.put(bytes, master, "input")
         var p = pollfd(fd: slave.number, events: Int16(POLLIN), revents: 0)
         poll(&p, 1, 100)
     }

@@ -20,6 +20,7 @@ extension Engine {
         }
         if !acknowledging.isEmpty { acknowledge() }
         if !stalled.isEmpty { resume() }
+        if connections.hasWork { connections.proceed(self) }
         // Only the helper thread, and every 256th poll, look at the clock.
         if !timed.isEmpty, polls & 255 == 0 { checkDeadlines() }
         return worked
@@ -28,7 +29,10 @@ extension Engine {
     private func receive(from source: UInt32) {
         guard let reader = RingReader(segment, from: source, to: slot) else { return }
         let more = reader.drain(limit: 256) { record, payload in
-            guard let queuePair = queuePair(record.destination) else { return }
+            if UInt32(record.kind) == FABRIC_CONNECTION.rawValue {
+                return receive(record, payload, connectionFrom: source)
+            }
+            guard let queuePair = receiver(of: record) else { return }
             queuePair.receive(record, payload, from: source)
         }
         if more { segment.wakeLater(self.slot, from: source) }
@@ -69,7 +73,7 @@ extension Engine {
     }
 
     /// Something has to be looked at again although no record may come.
-    var hasTimers: Bool { !timed.isEmpty || !acknowledging.isEmpty }
+    var hasTimers: Bool { !timed.isEmpty || !acknowledging.isEmpty || connections.hasWork }
 }
 
 extension Segment {
@@ -106,7 +110,7 @@ final class Helper {
         var seen: UInt64 = 0
         while Engine.current === engine {
             let rung = fabric_load32(&slot.pointee.doorbell)
-            let (isPolled, hasTimers) = Engine.locked { () -> (Bool, Bool) in
+            let (isPolled, pause) = Engine.locked { () -> (Bool, Int64) in
                 let isPolled = engine.polls != seen && engine.armedQueues == 0
                 seen = engine.polls
                 if !engine.timed.isEmpty { engine.checkDeadlines() }
@@ -115,12 +119,30 @@ final class Helper {
                     // Whoever sends from now on rings; what came before is found by the next look.
                     _ = fabric_swap32(&slot.pointee.sleeping, 1)
                 }
-                return (isPolled, engine.hasTimers)
+                if engine.connections.connected > 0 { engine.checkConnections() }
+                return (isPolled, engine.pause(isPolled: isPolled))
             }
             if !isPolled, engine.segment.hasRecords(for: engine.slot) { continue }
-            _ = fabric_futex_wait(
-                &slot.pointee.doorbell, rung, isPolled || hasTimers ? 1_000_000 : -1)
+            _ = fabric_futex_wait(&slot.pointee.doorbell, rung, pause)
         }
+    }
+}
+
+extension Engine {
+    /// How long the helper may sleep, in nanoseconds; -1: until the doorbell rings.
+    fileprivate func pause(isPolled: Bool) -> Int64 {
+        if isPolled || hasTimers { return 1_000_000 }
+        return connections.connected > 0 ? Self.connectionCheck : -1
+    }
+
+    private static var connectionCheck: Int64 { 500_000_000 }
+
+    /// Twice a second: whether the processes at the other ends of rdma_cm connections live.
+    fileprivate func checkConnections() {
+        let now = fabric_now()
+        guard now >= connectionsCheckedAt + Self.connectionCheck else { return }
+        connectionsCheckedAt = now
+        connections.checkPeers(self)
     }
 }
 

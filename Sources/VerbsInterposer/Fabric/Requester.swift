@@ -30,7 +30,7 @@ extension QueuePair {
         if state == IBV_QPS_ERR || state == IBV_QPS_SQE { flushSends() } else { transmit() }
     }
 
-    var hasRoom: Bool { sends.posted - released < UInt64(sends.depth) }
+    var hasRoom: Bool { sends.posted - released < UInt64(attributes.cap.max_send_wr) }
 
     private func append(_ wr: UnsafeMutablePointer<ibv_send_wr>) -> Int32 {
         let flags = wr.pointee.send_flags
@@ -54,9 +54,16 @@ extension QueuePair {
             request.key = wr.pointee.wr.atomic.rkey
             request.compare = wr.pointee.wr.atomic.compare_add
             request.swap = wr.pointee.wr.atomic.swap
+        } else if wr.pointee.opcode == IBV_WR_BIND_MW {
+            guard let mw = wr.pointee.bind_mw.mw, mw.pointee.type == IBV_MW_TYPE_2 else { return EINVAL }
+            request.binding = WindowBinding(
+                MemoryWindow.of(mw), wr.pointee.bind_mw.bind_info, key: wr.pointee.bind_mw.rkey)
         } else {
             request.address = wr.pointee.wr.rdma.remote_addr
             request.key = wr.pointee.wr.rdma.rkey
+        }
+        if type == IBV_QPT_XRC_SEND {
+            request.queuePair = wr.pointee.qp_type.xrc.remote_srqn & 0xffffff
         }
         guard wr.pointee.num_sge >= 0 else { return EINVAL }
         return append(
@@ -65,7 +72,7 @@ extension QueuePair {
 
     /// Takes a request into the queue. errno.
     func append(_ wanted: SendRequest, _ list: UnsafeBufferPointer<ibv_sge>) -> Int32 {
-        guard state.rawValue >= IBV_QPS_RTS.rawValue else { return EINVAL }
+        guard state.rawValue >= IBV_QPS_RTS.rawValue, sendCompletions != nil else { return EINVAL }
         guard isAllowed(wanted.opcode), list.count <= sends.piecesEach else { return EINVAL }
         guard hasRoom else { return ENOMEM }
         var request = wanted
@@ -73,7 +80,9 @@ extension QueuePair {
         request.length = list.reduce(0) { $0 + UInt64($1.length) }
         if Self.isAtomic(request.opcode), request.length != 8 { return EINVAL }
         if Self.isReading(request.opcode) { request.isInline = false }
-        if type == IBV_QPT_UD, request.length > UInt64(Device.mtuBytes) { return EINVAL }
+        let longest = type == IBV_QPT_UD ? Device.mtuBytes : Device.longestMessage
+        guard request.length <= UInt64(longest) else { return EINVAL }
+        if let path = request.path, path.domain !== domain { return EINVAL }
         let number = sends.posted
         if request.isInline {
             guard request.length <= UInt64(sends.inlineBytes) else { return EINVAL }
@@ -97,6 +106,7 @@ extension QueuePair {
         case IBV_WR_RDMA_READ, IBV_WR_ATOMIC_CMP_AND_SWP, IBV_WR_ATOMIC_FETCH_AND_ADD,
             IBV_WR_SEND_WITH_INV:
             return QueuePairTransitions.isReliable(type)
+        case IBV_WR_BIND_MW, IBV_WR_LOCAL_INV: return type != IBV_QPT_UD
         default: return false
         }
     }
@@ -107,6 +117,11 @@ extension QueuePair {
 
     static func isReading(_ opcode: ibv_wr_opcode) -> Bool {
         Self.isAtomic(opcode) || opcode == IBV_WR_RDMA_READ
+    }
+
+    /// About this side's windows; nothing travels.
+    private static func isLocal(_ opcode: ibv_wr_opcode) -> Bool {
+        opcode == IBV_WR_BIND_MW || opcode == IBV_WR_LOCAL_INV
     }
 
     // MARK: sending
@@ -126,6 +141,7 @@ extension QueuePair {
         if request.pointee.isFenced, readsUnderWay > 0 { return .waits }
         let reads = Self.isReading(request.pointee.opcode)
         if reads, readsUnderWay >= max(1, Int(attributes.max_rd_atomic)) { return .waits }
+        if Self.isLocal(request.pointee.opcode) { return carryOutHere(number) }
         guard let local = locate(number) else {
             guard sends.finished == number else { return .waits }  // earlier ones complete first
             sends.sent = number + 1
@@ -142,12 +158,21 @@ extension QueuePair {
             finishRequest(number)
             return .done
         }
-        guard let owner = readyPeer() else {
+        guard let peer = readyPeer() else {
             guard type == IBV_QPT_UC, sends.finished == number else { return .waits }
             sends.sent = number + 1
             finishRequest(number)  // lost, as on any wire
             return .done
         }
+        guard let owner = type == IBV_QPT_XRC_SEND ? ownerOfSharedQueue(request.pointee) : peer else {
+            guard sends.finished == number else { return .waits }
+            sends.sent = number + 1
+            failRequest(number, IBV_WC_REM_INV_REQ_ERR)
+            return .done
+        }
+        // Another process does not know what the last one has still to do.
+        if owner != lastOwner, sends.finished != number { return .waits }
+        lastOwner = owner
         if sends.finished == number,
             request.pointee.opcode == IBV_WR_RDMA_WRITE || request.pointee.opcode == IBV_WR_RDMA_READ
         {
@@ -163,6 +188,28 @@ extension QueuePair {
         return sendRecord(number, local, owner)
     }
 
+    /// Once everything before it has been completed.
+    private func carryOutHere(_ number: UInt64) -> Launch {
+        guard sends.finished == number else { return .waits }
+        sends.sent = number + 1
+        let request = sends[number]
+        let isDone =
+            if let binding = request.pointee.binding {
+                binding.window.bind(binding, on: self)
+            } else {
+                invalidate(request.pointee.immediate)
+            }
+        if isDone { finishRequest(number) } else { failRequest(number, IBV_WC_MW_BIND_ERR) }
+        return .done
+    }
+
+    /// Takes back the window that a key opens; false when it may not be.
+    func invalidate(_ key: UInt32) -> Bool {
+        guard let window = engine.window(key), window.isInvalidatable(on: self) else { return false }
+        window.unbind()
+        return true
+    }
+
     /// The slot of the peer, if its queue pair takes requests from this one.
     private func readyPeer() -> UInt32? {
         let entry = engine.segment.queuePair(attributes.dest_qp_num & UInt32(FABRIC_QUEUE_PAIRS - 1))
@@ -175,10 +222,26 @@ extension QueuePair {
         return owner - 1
     }
 
+    /// The slot of the process that has the shared receive queue which a request names.
+    private func ownerOfSharedQueue(_ request: SendRequest) -> UInt32? {
+        guard request.queuePair < UInt32(FABRIC_QUEUE_PAIRS) else { return nil }
+        let queue = engine.segment.queuePair(request.queuePair)
+        let target = engine.segment.queuePair(attributes.dest_qp_num)
+        guard queue.pointee.kind == FABRIC_SHARED.rawValue,
+            queue.pointee.xrc_domain == target.pointee.xrc_domain
+        else { return nil }
+        return engine.owner(of: request.queuePair)
+    }
+
+    /// Where a request goes, and whose protection domain its keys are looked up in.
+    private func destination(_ request: SendRequest) -> UInt32 {
+        type == IBV_QPT_XRC_SEND ? request.queuePair : attributes.dest_qp_num
+    }
+
     private func record(_ number: UInt64) -> fabric_record {
         let request = sends[number]
         var record = fabric_record()
-        record.destination = attributes.dest_qp_num
+        record.destination = destination(request.pointee)
         record.source = self.number
         record.sequence = number
         record.length = request.pointee.length
@@ -252,7 +315,9 @@ extension QueuePair {
         }
         let count = Int(request.pointee.pieces)
         let writes = Self.isReading(request.pointee.opcode)
-        return Pieces(engine, domain, sends.pieces(number), count, writes: writes)
+        return domain.flatMap {
+            Pieces(engine, $0, sends.pieces(number), count, writes: writes)
+        }
     }
 
     // MARK: in the peer's memory
@@ -267,32 +332,16 @@ extension QueuePair {
         return writer.placing {
             let needed = writes ? IBV_ACCESS_REMOTE_WRITE : IBV_ACCESS_REMOTE_READ
             guard
-                let address = remote(
-                    owner, request.pointee.key, request.pointee.address, request.pointee.length, needed)
+                let address = engine.segment.open(
+                    request.pointee.key, of: owner,
+                    in: engine.segment.queuePair(destination(request.pointee)).pointee.domain,
+                    by: attributes.dest_qp_num, needed,
+                    request.pointee.address, request.pointee.length)
             else { return IBV_WC_REM_ACCESS_ERR }
             let pid = Int32(bitPattern: engine.segment.slot(owner).pointee.pid)
-            return local.exchange(with: pid, at: address, writes: writes)
-                ? IBV_WC_SUCCESS : IBV_WC_REM_ACCESS_ERR
+            if local.exchange(with: pid, at: address, writes: writes) { return IBV_WC_SUCCESS }
+            return engine.segment.isAlive(owner) ? IBV_WC_REM_ACCESS_ERR : IBV_WC_RETRY_EXC_ERR
         }
-    }
-
-    /// Address in the owner's process of what a remote key opens; nil when it does not allow that.
-    private func remote(
-        _ owner: UInt32, _ key: UInt32, _ address: UInt64, _ length: UInt64, _ needed: ibv_access_flags
-    ) -> UInt64? {
-        let peer = engine.segment.queuePair(attributes.dest_qp_num)
-        guard key >> 8 < UInt32(FABRIC_REGIONS), peer.pointee.access & needed.rawValue != 0 else {
-            return nil
-        }
-        let region = engine.segment.region(owner, key >> 8)
-        guard fabric_load32(&region.pointee.key) == key, region.pointee.domain == peer.pointee.domain,
-            region.pointee.access & needed.rawValue != 0
-        else { return nil }
-        let offset = address &- region.pointee.base
-        guard offset <= region.pointee.length, length <= region.pointee.length - offset else {
-            return nil
-        }
-        return region.pointee.start + offset
     }
 
     // MARK: completions
@@ -328,20 +377,20 @@ extension QueuePair {
         if Self.isReading(request.pointee.opcode), readsUnderWay > 0 { readsUnderWay -= 1 }
         sends.finished = number + 1
         if request.pointee.isSignaled { complete(number, IBV_WC_SUCCESS) }
-        request.pointee.path = nil
+        request.pointee.letGo()
     }
 
     private func failRequest(_ number: UInt64, _ status: ibv_wc_status) {
         complete(number, status)
         sends.finished = number + 1
-        if type == IBV_QPT_RC { breakDown() } else { stopSending() }
+        if QueuePairTransitions.isReliable(type) { breakDown() } else { stopSending() }
     }
 
     /// Everything that has not been completed.
     func flushSends() {
         while sends.finished < sends.posted {
             complete(sends.finished, IBV_WC_WR_FLUSH_ERR)
-            sends[sends.finished].pointee.path = nil
+            sends[sends.finished].pointee.letGo()
             sends.finished += 1
         }
         sends.sent = sends.posted
@@ -361,9 +410,11 @@ extension QueuePair {
             case IBV_WR_RDMA_READ: IBV_WC_RDMA_READ
             case IBV_WR_ATOMIC_CMP_AND_SWP: IBV_WC_COMP_SWAP
             case IBV_WR_ATOMIC_FETCH_AND_ADD: IBV_WC_FETCH_ADD
+            case IBV_WR_BIND_MW: IBV_WC_BIND_MW
+            case IBV_WR_LOCAL_INV: IBV_WC_LOCAL_INV
             default: IBV_WC_SEND
             }
-        sendCompletions.add(
+        sendCompletions?.add(
             Completion(
                 entry: entry, queuePair: Unmanaged.passUnretained(self), releases: number + 1))
     }

@@ -79,8 +79,7 @@ extension QueuePair {
         _ record: fabric_record, _ payload: UnsafeMutableRawPointer, _ source: UInt32
     ) -> Bool {
         guard let (request, list) = takeReceive() else { return false }
-        guard let pieces = Pieces(engine, domain(of: request), list, Int(request.pieces), writes: true)
-        else {
+        guard let pieces = place(request, list) else {
             failReceive(request.id, IBV_WC_LOC_PROT_ERR, record, IBV_WC_REM_OP_ERR)
             return true
         }
@@ -93,13 +92,22 @@ extension QueuePair {
             failReceive(request.id, IBV_WC_LOC_QP_OP_ERR, record, IBV_WC_REM_OP_ERR)
             return true
         }
+        guard record.flags & UInt8(FABRIC_INVALIDATE) == 0 || invalidate(record.immediate) else {
+            failReceive(request.id, IBV_WC_REM_INV_REQ_ERR, record, IBV_WC_REM_INV_REQ_ERR)
+            return true
+        }
         completeReceive(request.id, IBV_WC_SUCCESS, IBV_WC_RECV, record)
         return true
     }
 
     /// The domain that a receive's keys belong to: that of the queue it was posted to.
-    private func domain(of request: ReceiveQueue.Request) -> ProtectionDomain {
-        shared?.domain ?? domain
+    private var receiveDomain: ProtectionDomain? { shared?.domain ?? domain }
+
+    /// Where a receive puts its message; nil when a key does not allow it.
+    private func place(
+        _ request: ReceiveQueue.Request, _ list: UnsafeMutablePointer<ibv_sge>
+    ) -> Pieces? {
+        receiveDomain.flatMap { Pieces(engine, $0, list, Int(request.pieces), writes: true) }
     }
 
     /// The message's bytes, out of the record or out of the sender's memory.
@@ -194,11 +202,10 @@ extension QueuePair {
 
     /// Address that a request's remote key opens in this process; nil when it does not.
     private func target(_ record: fabric_record, _ needed: ibv_access_flags) -> UInt64? {
-        guard UInt32(attributes.qp_access_flags) & needed.rawValue != 0,
-            let region = engine.region(record.key), region.domain === domain,
-            region.access & needed.rawValue != 0
-        else { return nil }
-        return region.locate(record.address, record.length)
+        guard let domain else { return nil }
+        return engine.segment.open(
+            record.key, of: engine.slot, in: domain.number, by: number, needed, record.address,
+            record.length)
     }
 
     // MARK: datagrams
@@ -210,8 +217,7 @@ extension QueuePair {
             Int(record.length) <= Int(record.bytes) - RingWriter.headerBytes,
             let (request, list) = takeReceive()
         else { return }  // dropped, as the service may
-        guard let pieces = Pieces(engine, domain(of: request), list, Int(request.pieces), writes: true)
-        else {
+        guard let pieces = place(request, list) else {
             completeReceive(request.id, IBV_WC_LOC_PROT_ERR)
             return breakDown()
         }
@@ -258,7 +264,7 @@ extension QueuePair {
                 completion.entry.wc_flags |= IBV_WC_GRH.rawValue
             }
         }
-        receiveCompletions.add(completion)
+        receiveCompletions?.add(completion)
     }
 
     private func failReceive(

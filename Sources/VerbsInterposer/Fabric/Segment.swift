@@ -50,8 +50,19 @@ struct Segment {
         return nil
     }
 
-    private func isGone(_ pid: UInt32) -> Bool {
-        kill(pid_t(bitPattern: pid), 0) != 0 && errorNumber == ESRCH
+    /// Ended, whether its parent has taken note of it or not.
+    func isGone(_ pid: UInt32) -> Bool {
+        if kill(pid_t(bitPattern: pid), 0) != 0 { return errorNumber == ESRCH }
+        // A process without memory is a zombie, or only its first thread has ended.
+        var byte: UInt8 = 0
+        return withUnsafeMutablePointer(to: &byte) { byte in
+            var here = iovec(iov_base: byte, iov_len: 1)
+            var there = iovec(iov_base: nil, iov_len: 1)
+            guard fabric_read_memory(Int32(bitPattern: pid), &here, 1, &there, 1) == -Int(ESRCH) else {
+                return false
+            }
+            return !ProcessState(pid).isLiving
+        }
     }
 
     private func reset(_ number: UInt32) -> UInt32 {
@@ -90,6 +101,28 @@ struct Segment {
     func region(_ slot: UInt32, _ index: UInt32) -> UnsafeMutablePointer<fabric_region> {
         (base + Int(self.slot(slot).pointee.regions)).assumingMemoryBound(to: fabric_region.self)
             + Int(index)
+    }
+
+    /// Address in the process of `slot` that a remote key of a domain opens to requests for queue pair
+    /// `number`; nil when that, or the queue pair, does not allow them.
+    func open(
+        _ key: UInt32, of slot: UInt32, in domain: UInt32, by number: UInt32,
+        _ needed: ibv_access_flags, _ address: UInt64, _ length: UInt64
+    ) -> UInt64? {
+        let pair = queuePair(number)
+        guard key >> 8 < UInt32(FABRIC_REGIONS), pair.pointee.access & needed.rawValue != 0 else {
+            return nil
+        }
+        let region = region(slot, key >> 8)
+        guard fabric_load32(&region.pointee.key) == key, region.pointee.domain == domain,
+            region.pointee.access & needed.rawValue != 0,
+            region.pointee.queue_pair == 0 || region.pointee.queue_pair == number
+        else { return nil }
+        let offset = address &- region.pointee.base
+        guard offset <= region.pointee.length, length <= region.pointee.length - offset else {
+            return nil
+        }
+        return region.pointee.start + offset
     }
 
     func newDomain() -> UInt32 { fabric_add32(&header.pointee.next_domain, 1) + 1 }

@@ -17,6 +17,7 @@ enum DeviceFiles {
         var tree = FileTree()
         // There is no driver behind it: it can be looked at, not opened.
         tree.add(device: node, major: number.major, minor: number.minor)
+        ConnectionDevice.add(to: &tree)
         addDevice(to: &tree)
         addPort(to: &tree)
         tree.add(file: verbs + "/abi_version", "6\n")
@@ -33,6 +34,8 @@ enum DeviceFiles {
         tree.add(file: device + "/hw_rev", "1\n")
         tree.add(file: device + "/hca_type", "fermata\n")
         tree.add(file: device + "/board_id", "fermata\n")
+        // The interface whose addresses belong to the device (rdma_cm): every host's own way to itself.
+        tree.add(file: device + "/device/net/lo/operstate", "unknown\n")
         tree.add(file: device + "/node_guid", computed: { groups(guid(), 8) + "\n" })
         tree.add(file: device + "/sys_image_guid", computed: { groups(guid(), 8) + "\n" })
     }

@@ -12,9 +12,10 @@ private func operations(_ type: ibv_qp_type) -> UInt64 {
     let others =
         IBV_QP_EX_WITH_RDMA_READ.rawValue | IBV_QP_EX_WITH_ATOMIC_CMP_AND_SWP.rawValue
         | IBV_QP_EX_WITH_ATOMIC_FETCH_AND_ADD.rawValue | IBV_QP_EX_WITH_SEND_WITH_INV.rawValue
+    let windows = IBV_QP_EX_WITH_BIND_MW.rawValue | IBV_QP_EX_WITH_LOCAL_INV.rawValue
     switch type {
-    case IBV_QPT_RC: return UInt64(sends | writes | others)
-    case IBV_QPT_UC: return UInt64(sends | writes)
+    case IBV_QPT_RC, IBV_QPT_XRC_SEND: return UInt64(sends | writes | others | windows)
+    case IBV_QPT_UC: return UInt64(sends | writes | windows)
     case IBV_QPT_UD: return UInt64(sends)
     default: return 0
     }
@@ -22,10 +23,12 @@ private func operations(_ type: ibv_qp_type) -> UInt64 {
 
 /// nil with errno set.
 func createExtendedQP(
+    _ context: UnsafeMutablePointer<ibv_context>,
     _ wanted: UnsafeMutablePointer<ibv_qp_init_attr_ex>
 ) -> UnsafeMutablePointer<ibv_qp>? {
     let attributes = wanted.pointee
     let mask = { (bit: ibv_qp_init_attr_mask) in attributes.comp_mask & bit.rawValue != 0 }
+    if attributes.qp_type == IBV_QPT_XRC_RECV { return createTarget(context, attributes) }
     let known =
         IBV_QP_INIT_ATTR_PD.rawValue | IBV_QP_INIT_ATTR_CREATE_FLAGS.rawValue
         | IBV_QP_INIT_ATTR_MAX_TSO_HEADER.rawValue | IBV_QP_INIT_ATTR_SEND_OPS_FLAGS.rawValue
@@ -51,6 +54,23 @@ func createExtendedQP(
         fillSetters(qp, made.type)
     }
     return made.pointer
+}
+
+/// The receiving end of an XRC connection: no protection domain, queues or requests of its own.
+private func createTarget(
+    _ context: UnsafeMutablePointer<ibv_context>, _ wanted: ibv_qp_init_attr_ex
+) -> UnsafeMutablePointer<ibv_qp>? {
+    // librdmacm gives a protection domain too, which says nothing here.
+    let known = IBV_QP_INIT_ATTR_XRCD.rawValue | IBV_QP_INIT_ATTR_PD.rawValue
+    guard wanted.comp_mask & ~known == 0 else { return fail(EOPNOTSUPP) }
+    guard wanted.comp_mask & IBV_QP_INIT_ATTR_XRCD.rawValue != 0, let xrcd = wanted.xrcd else {
+        return fail(EINVAL)
+    }
+    let recipe = QueuePair.Recipe(
+        context: context, type: IBV_QPT_XRC_RECV, role: .target, xrc: XRCDomain.of(xrcd),
+        userContext: wanted.qp_context)
+    let made = Engine.locked { QueuePair(Context.of(context).engine, recipe) }
+    return made?.pointer ?? fail(ENOMEM)
 }
 
 private func queuePair(_ qp: Extended?) -> QueuePair {
@@ -102,6 +122,18 @@ private func fillRequests(_ qp: Extended, _ wanted: UInt64) {
             batch(qp).begin(IBV_WR_SEND_WITH_INV, qp!) { $0.immediate = key }
         }
     }
+    if has(IBV_QP_EX_WITH_LOCAL_INV) {
+        qp.pointee.wr_local_inv = { qp, key in
+            batch(qp).begin(IBV_WR_LOCAL_INV, qp!) { $0.immediate = key }
+        }
+    }
+    if has(IBV_QP_EX_WITH_BIND_MW) {
+        qp.pointee.wr_bind_mw = { qp, mw, key, info in
+            batch(qp).begin(IBV_WR_BIND_MW, qp!) {
+                $0.binding = WindowBinding(MemoryWindow.of(mw!), info!.pointee, key: key)
+            }
+        }
+    }
     if has(IBV_QP_EX_WITH_RDMA_WRITE) {
         qp.pointee.wr_rdma_write = { qp, key, address in
             batch(qp).begin(IBV_WR_RDMA_WRITE, qp!) { remote(&$0, key, address) }
@@ -143,6 +175,9 @@ private func fillSetters(_ qp: Extended, _ type: ibv_qp_type) {
         qp.pointee.wr_set_ud_addr = { qp, path, number, key in
             batch(qp).address(AddressHandle.of(path!), number, key)
         }
+    }
+    if type == IBV_QPT_XRC_SEND {
+        qp.pointee.wr_set_xrc_srqn = { qp, number in batch(qp).setSharedQueue(number) }
     }
     qp.pointee.wr_set_sge = { qp, key, address, length in
         batch(qp).setPiece(ibv_sge(addr: address, length: length, lkey: key))

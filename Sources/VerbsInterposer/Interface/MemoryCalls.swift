@@ -146,6 +146,10 @@ public func reregisterMR(
 @c(fermata_ibv_dereg_mr)
 public func deregisterMR(_ mr: UnsafeMutablePointer<ibv_mr>) -> Int32 {
     let region = MemoryRegion.of(mr)
-    Engine.locked { region.destroy() }
-    return 0
+    let isFree = Engine.locked { () -> Bool in
+        guard region.windows == 0 else { return false }
+        region.destroy()
+        return true
+    }
+    return isFree ? 0 : failure(EBUSY)
 }

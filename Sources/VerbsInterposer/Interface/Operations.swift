@@ -25,6 +25,9 @@ func fillOperations(_ handle: UnsafeMutablePointer<fermata_context>) {
         let queuePair = QueuePair.of(qp!)
         return Engine.locked { queuePair.postReceive(request, bad) }
     }
+    verbs.pointee.context.ops.alloc_mw = { pd, type in allocateMW(pd!, type) }
+    verbs.pointee.context.ops.dealloc_mw = { deallocateMW($0!) }
+    verbs.pointee.context.ops.bind_mw = { qp, mw, wanted in bindMW(qp!, mw!, wanted!.pointee) }
     verbs.pointee.context.ops.post_srq_recv = { srq, request, bad in
         let queue = SharedReceiveQueue.of(srq!)
         return Engine.locked { queue.post(request, bad) }
@@ -62,7 +65,12 @@ func fillOperations(_ handle: UnsafeMutablePointer<fermata_context>) {
     verbs.pointee.alloc_parent_domain = { context, wanted in
         allocateParentDomain(context!, wanted!.pointee)
     }
-    verbs.pointee.create_qp_ex = { _, wanted in createExtendedQP(wanted!) }
+    verbs.pointee.open_xrcd = { context, wanted in openXRCD(context!, wanted!.pointee) }
+    verbs.pointee.close_xrcd = { closeXRCD($0!) }
+    verbs.pointee.create_srq_ex = { _, wanted in createExtendedSRQ(wanted!) }
+    verbs.pointee.get_srq_num = { srq, number in numberOfSRQ(srq!, number!) }
+    verbs.pointee.open_qp = { context, wanted in openQP(context!, wanted!.pointee) }
+    verbs.pointee.create_qp_ex = { context, wanted in createExtendedQP(context!, wanted!) }
     verbs.pointee.create_cq_ex = { context, wanted in createExtendedCQ(context!, wanted!) }
 }
 
@@ -91,7 +99,7 @@ extension QueuePair {
     ) -> Int32 {
         var next = first
         while let request = next {
-            var code: Int32 = state == IBV_QPS_RESET || shared != nil ? EINVAL : 0
+            var code: Int32 = state == IBV_QPS_RESET || shared != nil || receives.depth == 0 ? EINVAL : 0
             if code == 0 { code = receives.post(request) }
             if code != 0 {
                 bad?.pointee = request

@@ -64,16 +64,25 @@ public func acknowledgeCQEvents(_ cq: UnsafeMutablePointer<ibv_cq>, _ events: UI
 public func createSRQ(
     _ pd: UnsafeMutablePointer<ibv_pd>, _ initial: UnsafeMutablePointer<ibv_srq_init_attr>
 ) -> UnsafeMutablePointer<ibv_srq>? {
-    let wanted = initial.pointee.attr
+    makeSharedQueue(pd, initial.pointee.attr, initial.pointee.srq_context, xrc: nil)
+}
+
+/// nil with errno set.
+func makeSharedQueue(
+    _ pd: UnsafeMutablePointer<ibv_pd>, _ wanted: ibv_srq_attr,
+    _ userContext: UnsafeMutableRawPointer?,
+    xrc: (domain: XRCDomain, completions: CompletionQueue)?
+) -> UnsafeMutablePointer<ibv_srq>? {
     guard wanted.max_wr > 0, wanted.max_wr <= UInt32(Device.maxRequests),
         wanted.max_sge <= UInt32(Device.maxPieces)
     else { return fail(EINVAL) }
-    return Engine.locked {
+    let made = Engine.locked {
         SharedReceiveQueue(
-            ProtectionDomain.of(pd), depth: Int(wanted.max_wr), pieces: max(1, Int(wanted.max_sge)),
-            userContext: initial.pointee.srq_context
-        ).pointer
+            Context.of(pd.pointee.context).engine, ProtectionDomain.of(pd),
+            depth: Int(wanted.max_wr), pieces: max(1, Int(wanted.max_sge)),
+            userContext: userContext, xrc: xrc)
     }
+    return made?.pointer ?? fail(ENOMEM)
 }
 
 @c(fermata_ibv_modify_srq)

@@ -13,27 +13,31 @@ public func createQP(
     return made.pointer
 }
 
-/// nil with errno set.
+/// The kinds that need no more than ibv_qp_init_attr says. nil with errno set.
 func makeQueuePair(
     _ pd: UnsafeMutablePointer<ibv_pd>, _ initial: ibv_qp_init_attr, batches: Bool
 ) -> QueuePair? {
-    let cap = initial.cap
-    guard [IBV_QPT_RC, IBV_QPT_UC, IBV_QPT_UD].contains(where: { $0 == initial.qp_type }) else {
-        return fail(EOPNOTSUPP)
-    }
-    guard let send = initial.send_cq, let receive = initial.recv_cq,
-        cap.max_send_wr <= UInt32(Device.maxRequests), cap.max_recv_wr <= UInt32(Device.maxRequests),
-        cap.max_send_sge <= UInt32(Device.maxPieces), cap.max_recv_sge <= UInt32(Device.maxPieces),
-        cap.max_inline_data <= Device.largestInline
+    let isInitiator = initial.qp_type == IBV_QPT_XRC_SEND
+    let types = [IBV_QPT_RC, IBV_QPT_UC, IBV_QPT_UD, IBV_QPT_XRC_SEND]
+    guard types.contains(where: { $0 == initial.qp_type }) else { return fail(EOPNOTSUPP) }
+    guard initial.send_cq != nil, isInitiator || initial.recv_cq != nil,
+        !isInitiator || initial.srq == nil, allows(initial.cap)
     else { return fail(EINVAL) }
-    let made = Engine.locked {
-        QueuePair(
-            Context.of(pd.pointee.context).engine, ProtectionDomain.of(pd), initial.qp_type,
-            send: CompletionQueue.of(send), receive: CompletionQueue.of(receive),
-            shared: initial.srq.map { SharedReceiveQueue.of($0) }, cap: cap,
-            signalsAll: initial.sq_sig_all != 0, userContext: initial.qp_context, batches: batches)
-    }
-    return made ?? fail(ENOMEM)
+    var cap = initial.cap
+    cap.max_inline_data = max(cap.max_inline_data, Device.leastInline)
+    let recipe = QueuePair.Recipe(
+        context: pd.pointee.context, type: initial.qp_type, domain: ProtectionDomain.of(pd),
+        send: initial.send_cq.map { CompletionQueue.of($0) },
+        receive: isInitiator ? nil : initial.recv_cq.map { CompletionQueue.of($0) },
+        shared: initial.srq.map { SharedReceiveQueue.of($0) }, cap: cap,
+        signalsAll: initial.sq_sig_all != 0, userContext: initial.qp_context, batches: batches)
+    return Engine.locked { QueuePair(Context.of(pd.pointee.context).engine, recipe) } ?? fail(ENOMEM)
+}
+
+private func allows(_ cap: ibv_qp_cap) -> Bool {
+    cap.max_send_wr <= UInt32(Device.maxRequests) && cap.max_recv_wr <= UInt32(Device.maxRequests)
+        && cap.max_send_sge <= UInt32(Device.maxPieces)
+        && cap.max_recv_sge <= UInt32(Device.maxPieces) && cap.max_inline_data <= Device.largestInline
 }
 
 /// nil for a queue pair that was made without send_ops_flags.

@@ -81,17 +81,10 @@ final class CompletionQueue {
         UnsafeMutableRawPointer(handle).assumingMemoryBound(to: ibv_cq.self)
     }
 
-    /// Adds an entry. When there is no room the queue is lost, loudly: IBV_EVENT_CQ_ERR.
+    /// Adds an entry. When there is no room the queue is lost, and every queue pair that uses it
+    /// (IBTA 11.6.3.1).
     func add(_ completion: Completion) {
-        guard count < capacity else {
-            if !hasOverrun, !ignoresOverrun {
-                hasOverrun = true
-                Context.of(handle.pointee.cq.context).raise(IBV_EVENT_CQ_ERR) {
-                    $0.element.cq = self.pointer
-                }
-            }
-            return
-        }
+        guard count < capacity else { return overrun() }
         var completion = completion
         if wantsTimestamps { completion.nanoseconds = fabric_now() }
         entries[(first + count) % capacity] = completion
@@ -99,6 +92,17 @@ final class CompletionQueue {
         early = .no
         let isError = completion.entry.status != IBV_WC_SUCCESS
         if armed == .any || armed == .solicited && (completion.solicited || isError) { fire() }
+    }
+
+    private func overrun() {
+        guard !hasOverrun, !ignoresOverrun else { return }
+        hasOverrun = true
+        Context.of(handle.pointee.cq.context).raise(IBV_EVENT_CQ_ERR) { $0.element.cq = self.pointer }
+        Engine.current?.queuePairs.forEach { queuePair in
+            guard queuePair.uses(self), queuePair.state != IBV_QPS_RESET else { return }
+            queuePair.raise(IBV_EVENT_QP_FATAL)
+            queuePair.breakDown()
+        }
     }
 
     private func fire() {

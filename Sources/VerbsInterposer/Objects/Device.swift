@@ -5,8 +5,12 @@ import CVerbs
 enum Device {
     static let completionVectors: Int32 = 4
     static let mtuBytes = 4096
+    static let longestMessage = 1 << 31
     static let maxReads: Int32 = 16
     static let largestInline: UInt32 = 256
+    /// Programs (rdma_xclient) send a few bytes inline without having asked: adapters give what is
+    /// left of a request's room.
+    static let leastInline: UInt32 = 32
     static let maxPieces: Int32 = 32
     static let maxRequests: Int32 = 16384
     static let maxCompletions: Int32 = 1 << 22
@@ -72,8 +76,9 @@ enum Device {
         a.max_qp = 65536
         a.max_qp_wr = maxRequests
         a.device_cap_flags =
-            IBV_DEVICE_CURR_QP_STATE_MOD.rawValue | IBV_DEVICE_RC_RNR_NAK_GEN.rawValue
-            | IBV_DEVICE_SYS_IMAGE_GUID.rawValue | IBV_DEVICE_SRQ_RESIZE.rawValue
+            IBV_DEVICE_CURR_QP_STATE_MOD.rawValue | IBV_DEVICE_MEM_WINDOW.rawValue
+            | IBV_DEVICE_MEM_WINDOW_TYPE_2B.rawValue | IBV_DEVICE_RC_RNR_NAK_GEN.rawValue
+            | IBV_DEVICE_SYS_IMAGE_GUID.rawValue | IBV_DEVICE_XRC.rawValue | IBV_DEVICE_SRQ_RESIZE.rawValue
         a.max_sge = maxPieces
         a.max_sge_rd = maxPieces
         a.max_cq = 65536
@@ -88,6 +93,7 @@ enum Device {
         a.max_mcast_qp_attach = 256
         a.max_total_mcast_qp_attach = Int32(FABRIC_MEMBERS)
         a.max_ah = 65536
+        a.max_mw = a.max_mr
         a.max_srq = 65536
         a.max_srq_wr = maxRequests
         a.max_srq_sge = maxPieces
@@ -104,7 +110,7 @@ enum Device {
         p.active_mtu = IBV_MTU_4096
         p.gid_tbl_len = 1
         p.port_cap_flags = IBV_PORT_SYS_IMAGE_GUID_SUP.rawValue
-        p.max_msg_sz = 1 << 31
+        p.max_msg_sz = UInt32(longestMessage)
         p.pkey_tbl_len = 1
         p.lid = UInt16(truncatingIfNeeded: lid)
         p.sm_lid = UInt16(truncatingIfNeeded: lid)

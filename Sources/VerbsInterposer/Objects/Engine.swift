@@ -14,14 +14,17 @@ final class Engine {
 
     let segment: Segment
     let slot: UInt32
-    private(set) var regions: [MemoryRegion?] = []
-    private var freeRegions: [Int] = []
-    private(set) var queuePairs: [QueuePair?] = []
-    private var freeQueuePairs: [Int] = []
+    /// What keys open, by their upper three bytes.
+    private var keyed: [Keyed] = []
+    private var freeKeyed: [Int] = []
+    private var numbered: [Numbered] = []
+    private var freeNumbered: [Int] = []
     /// Queue pairs that owe an acknowledgement, that wait for room in a ring, that have a deadline.
     var acknowledging: [QueuePair] = []
     var stalled: [QueuePair] = []
     var timed: [QueuePair] = []
+    let connections = ConnectionTable()
+    var connectionsCheckedAt: Int64 = 0
     private var writers: [RingWriter?]
     private var helper: Helper?
     /// Raised by every poll of a completion queue: the helper thread stays out of the way of
@@ -94,68 +97,147 @@ final class Engine {
         writers = [RingWriter?](repeating: nil, count: Int(FABRIC_SLOTS))
     }
 
+    /// False in a forked child, which has a copy of the objects and no part in the segment.
+    var isCurrent: Bool { Engine.current === self }
+
     // MARK: tables
 
-    func add(_ region: MemoryRegion) -> UInt32? {
-        if let index = freeRegions.popLast() {
-            regions[index] = region
+    enum Keyed {
+        case nothing
+        case region(MemoryRegion)
+        case window(MemoryWindow)
+    }
+
+    /// The index of a new key; nil: too many.
+    func add(_ owner: Keyed) -> UInt32? {
+        if let index = freeKeyed.popLast() {
+            keyed[index] = owner
             return UInt32(index)
         }
         // 0 is never a key: programs take it for none.
-        if regions.isEmpty { regions.append(nil) }
-        guard regions.count < Int(FABRIC_REGIONS) else { return nil }
-        regions.append(region)
-        return UInt32(regions.count - 1)
+        if keyed.isEmpty { keyed.append(.nothing) }
+        guard keyed.count < Int(FABRIC_REGIONS) else { return nil }
+        keyed.append(owner)
+        return UInt32(keyed.count - 1)
     }
 
-    func removeRegion(_ index: UInt32) {
-        regions[Int(index)] = nil
-        freeRegions.insert(Int(index), at: 0)
+    func removeKeyed(_ index: UInt32) {
+        keyed[Int(index)] = .nothing
+        freeKeyed.insert(Int(index), at: 0)
     }
 
-    /// The region that a local or remote key opens.
+    /// The region that a local key opens.
     func region(_ key: UInt32) -> MemoryRegion? {
         let index = Int(key >> 8)
-        guard index < regions.count, let region = regions[index], region.key == key else { return nil }
+        guard index < keyed.count, case .region(let region) = keyed[index], region.key == key else {
+            return nil
+        }
         return region
     }
 
-    /// Gives a queue pair its number; nil when the job has too many.
-    func add(_ queuePair: QueuePair) -> UInt32? {
+    /// The window that a remote key opens, bound or not.
+    func window(_ key: UInt32) -> MemoryWindow? {
+        let index = Int(key >> 8)
+        guard index < keyed.count, case .window(let window) = keyed[index], window.key == key else {
+            return nil
+        }
+        return window
+    }
+
+    /// Lets peers, and this process's own responder, see what a key opens. The key goes in last: it
+    /// is what makes an entry valid.
+    func export(
+        _ index: UInt32, key: UInt32, start: UInt64, length: UInt64, base: UInt64, access: UInt32,
+        domain: ProtectionDomain, queuePair: UInt32 = 0
+    ) {
+        guard isCurrent else { return }
+        let mine = segment.slot(slot)
+        mine.pointee.regions_used = max(mine.pointee.regions_used, UInt64(index) + 1)
+        let entry = segment.region(slot, index)
+        fabric_store32(&entry.pointee.key, 0)
+        (entry.pointee.start, entry.pointee.length, entry.pointee.base) = (start, length, base)
+        (entry.pointee.access, entry.pointee.domain) = (access, domain.number)
+        entry.pointee.queue_pair = queuePair
+        fabric_store32(&entry.pointee.key, key)
+    }
+
+    /// Takes the entry back and waits for peers that are writing by it this very moment.
+    func withdraw(_ index: UInt32) {
+        guard isCurrent else { return }
+        _ = fabric_swap32(&segment.region(slot, index).pointee.key, 0)
+        for source in 0..<UInt32(FABRIC_SLOTS) {
+            guard let reader = RingReader(segment, from: source, to: slot) else { continue }
+            while reader.isPlacing, segment.isAlive(source) { sched_yield() }
+        }
+    }
+
+    enum Numbered {
+        case nothing
+        case pair(QueuePair)
+        case shared(SharedReceiveQueue)
+    }
+
+    /// Gives a queue pair or an XRC shared receive queue its number; nil when the job has too many.
+    func number(_ owner: Numbered, kind: fabric_numbered) -> UInt32? {
         guard let number = segment.newQueuePair(owner: slot) else { return nil }
         let index: Int
-        if let free = freeQueuePairs.popLast() {
+        if let free = freeNumbered.popLast() {
             index = free
-            queuePairs[index] = queuePair
+            numbered[index] = owner
         } else {
-            index = queuePairs.count
-            queuePairs.append(queuePair)
+            index = numbered.count
+            numbered.append(owner)
         }
-        segment.queuePair(number).pointee.reserved.0 = UInt32(index)
+        let entry = segment.queuePair(number)
+        (entry.pointee.users, entry.pointee.xrc_domain) = (0, 0)
+        entry.pointee.kind = kind.rawValue
+        entry.pointee.index = UInt32(index)
         return number
     }
 
-    func remove(_ queuePair: QueuePair) {
-        let entry = segment.queuePair(queuePair.number)
-        let index = Int(entry.pointee.reserved.0)
-        queuePairs[index] = nil
-        freeQueuePairs.append(index)
+    func removeNumbered(_ number: UInt32) {
+        guard isCurrent else { return }
+        let entry = segment.queuePair(number)
+        let index = Int(entry.pointee.index)
+        numbered[index] = .nothing
+        freeNumbered.append(index)
         fabric_store32(entry, 0)
+    }
+
+    /// Takes a queue pair off the lists of those with something to do.
+    func forget(_ queuePair: QueuePair) {
         acknowledging.removeAll { $0 === queuePair }
         stalled.removeAll { $0 === queuePair }
         timed.removeAll { $0 === queuePair }
     }
 
+    /// What has that number in this process.
+    private func numbered(_ number: UInt32) -> Numbered {
+        guard number < UInt32(FABRIC_QUEUE_PAIRS) else { return .nothing }
+        let entry = segment.queuePair(number)
+        let index = Int(entry.pointee.index)
+        guard fabric_load32(entry) == slot + 1, index < numbered.count else { return .nothing }
+        return numbered[index]
+    }
+
+    /// The queue pairs that applications know.
+    var queuePairs: [QueuePair] {
+        numbered.compactMap { if case .pair(let queuePair) = $0 { queuePair } else { nil } }
+    }
+
     /// This process's queue pair of that number.
     func queuePair(_ number: UInt32) -> QueuePair? {
-        guard number < UInt32(FABRIC_QUEUE_PAIRS) else { return nil }
-        let entry = segment.queuePair(number)
-        guard fabric_load32(entry) == slot + 1 else { return nil }
-        let index = Int(entry.pointee.reserved.0)
-        guard index < queuePairs.count, let found = queuePairs[index], found.number == number else {
-            return nil
-        }
+        guard case .pair(let found) = numbered(number), found.number == number else { return nil }
         return found
+    }
+
+    /// Whom a record for that number is for: a shared receive queue has a responder for its source.
+    func receiver(of record: fabric_record) -> QueuePair? {
+        switch numbered(record.destination) {
+        case .pair(let found): found.number == record.destination ? found : nil
+        case .shared(let queue): queue.responder(for: record.source)
+        case .nothing: nil
+        }
     }
 
     /// The slot that owns a queue pair; nil when nobody does.
@@ -166,6 +248,7 @@ final class Engine {
     }
 
     func writer(to destination: UInt32) -> RingWriter? {
+        guard isCurrent else { return nil }
         if let known = writers[Int(destination)] { return known }
         let made = RingWriter(segment, from: slot, to: destination)
         writers[Int(destination)] = made

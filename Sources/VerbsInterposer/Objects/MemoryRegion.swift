@@ -16,6 +16,8 @@ final class MemoryRegion {
     private(set) var access: UInt32
     /// ibv_alloc_null_mr: reads as zeros, and what is written is lost.
     let isNull: Bool
+    /// Memory windows bound to it.
+    var windows = 0
 
     nonisolated(unsafe) private static var generation: UInt32 = 0
     private static let remoteWrite =
@@ -53,7 +55,7 @@ final class MemoryRegion {
         self.domain = domain
         (self.start, self.length, self.base, self.access) = (start, length, base, access)
         handle = allocateHandle(fermata_mr.self)
-        guard let index = engine.add(self) else {
+        guard let index = engine.add(.region(self)) else {
             free(handle)
             return nil
         }
@@ -83,36 +85,15 @@ final class MemoryRegion {
         mr.pointee.mr.rkey = key
     }
 
-    /// Lets peers see it. The key goes in last: it is what makes an entry valid.
     private func export() {
-        let slot = engine.segment.slot(engine.slot)
-        slot.pointee.regions_used = max(slot.pointee.regions_used, UInt64(index) + 1)
-        let entry = engine.segment.region(engine.slot, index)
-        fabric_store32(&entry.pointee.key, 0)
-        entry.pointee.start = start
-        entry.pointee.length = length
-        entry.pointee.base = base
-        entry.pointee.access = access
-        entry.pointee.domain = domain.number
-        fabric_store32(&entry.pointee.key, key)
+        engine.export(
+            index, key: key, start: start, length: length, base: base, access: access, domain: domain)
     }
 
-    /// Takes the entry back and waits for peers that are writing by it this very moment.
-    private func withdraw() {
-        let entry = engine.segment.region(engine.slot, index)
-        _ = fabric_swap32(&entry.pointee.key, 0)
-        for source in 0..<UInt32(FABRIC_SLOTS) {
-            guard let reader = RingReader(engine.segment, from: source, to: engine.slot) else {
-                continue
-            }
-            while reader.isPlacing, engine.segment.isAlive(source) { sched_yield() }
-        }
-    }
-
-    /// Under the lock.
+    /// Under the lock. No window is bound to it.
     func destroy() {
-        withdraw()
-        engine.removeRegion(index)
+        engine.withdraw(index)
+        engine.removeKeyed(index)
         domain.users -= 1
         free(handle)
         release(self)
@@ -122,7 +103,7 @@ final class MemoryRegion {
     func change(
         domain: ProtectionDomain?, place: (start: UInt64, length: UInt64)?, access: UInt32?
     ) {
-        withdraw()
+        engine.withdraw(index)
         if let domain {
             self.domain.users -= 1
             self.domain = domain

@@ -6,10 +6,13 @@ import CVerbs
 final class QueuePair {
     let handle: UnsafeMutablePointer<fermata_qp>
     let engine: Engine
-    let domain: ProtectionDomain
+    let role: Role
+    /// nil for XRC targets, whose requests are judged by the shared receive queue's.
+    let domain: ProtectionDomain?
+    let xrc: XRCDomain?
     let type: ibv_qp_type
-    let sendCompletions: CompletionQueue
-    let receiveCompletions: CompletionQueue
+    let sendCompletions: CompletionQueue?
+    let receiveCompletions: CompletionQueue?
     let shared: SharedReceiveQueue?
     let signalsAll: Bool
     private(set) var number: UInt32 = 0
@@ -43,49 +46,79 @@ final class QueuePair {
     var refusal: (sequence: UInt64, status: ibv_wc_status)?
     var values: [(sequence: UInt64, value: UInt64)] = []
     var hasToldLastReceive = false
+    /// Of an XRC responder: which life of its target it knows.
+    var generation: UInt32 = 0
+    /// XRC initiator: the process that the last request went to.
+    var lastOwner: UInt32 = 0
 
-    init?(
-        _ engine: Engine, _ domain: ProtectionDomain, _ type: ibv_qp_type,
-        send: CompletionQueue, receive: CompletionQueue, shared: SharedReceiveQueue?,
-        cap: ibv_qp_cap, signalsAll: Bool, userContext: UnsafeMutableRawPointer?, batches: Bool = false
-    ) {
+    /// A target's handle has no part in the traffic; its responders (see XRCResponder) have no
+    /// handle that an application knows.
+    enum Role { case ordinary, target, responder }
+
+    struct Recipe {
+        var context: UnsafeMutablePointer<ibv_context>
+        var type: ibv_qp_type
+        var role = Role.ordinary
+        var domain: ProtectionDomain?
+        var xrc: XRCDomain?
+        var send: CompletionQueue?
+        var receive: CompletionQueue?
+        var shared: SharedReceiveQueue?
+        var cap = ibv_qp_cap()
+        var signalsAll = false
+        var userContext: UnsafeMutableRawPointer?
+        var batches = false
+        /// That of a target there is; nil: a new one.
+        var number: UInt32?
+    }
+
+    /// nil when the job has too many.
+    init?(_ engine: Engine, _ recipe: Recipe) {
         self.engine = engine
-        self.domain = domain
-        self.type = type
-        sendCompletions = send
-        receiveCompletions = receive
-        self.shared = shared
-        self.signalsAll = signalsAll
+        (role, type) = (recipe.role, recipe.type)
+        (domain, xrc) = (recipe.domain, recipe.xrc)
+        (sendCompletions, receiveCompletions) = (recipe.send, recipe.receive)
+        shared = recipe.shared
+        signalsAll = recipe.signalsAll
+        let cap = recipe.cap
         sends = SendQueue(
             depth: Int(cap.max_send_wr), pieces: Int(cap.max_send_sge),
             inlineBytes: Int(cap.max_inline_data))
-        batch = batches ? SendBatch(type, like: sends) : nil
+        batch = recipe.batches ? SendBatch(type, like: sends) : nil
+        let receivesHere = shared == nil && recipe.role == .ordinary
         receives = ReceiveQueue(
-            depth: shared == nil ? Int(cap.max_recv_wr) : 0, pieces: Int(cap.max_recv_sge))
+            depth: receivesHere ? Int(cap.max_recv_wr) : 0, pieces: Int(cap.max_recv_sge))
         handle = allocateHandle(fermata_qp.self)
         attributes.cap = cap
-        guard let number = engine.add(self) else {
+        let kind = recipe.role == .target ? FABRIC_TARGET : FABRIC_PAIR
+        guard let number = recipe.number ?? engine.number(.pair(self), kind: kind) else {
             free(handle)
             return nil
         }
         self.number = number
-        send.users += 1
-        receive.users += 1
-        domain.users += 1
+        fill(recipe.context, recipe.userContext)
+        guard role != .responder else { return }
+        sendCompletions?.users += 1
+        receiveCompletions?.users += 1
+        domain?.users += 1
+        xrc?.users += 1
         shared?.users += 1
-        fill(userContext)
-        export()
+        if role == .target { _ = fabric_add32(&engine.segment.queuePair(number).pointee.users, 1) }
+        handle.pointee.object = Unmanaged.passRetained(self).toOpaque()
+        if recipe.number == nil { export() } else { loadTarget() }
     }
 
-    private func fill(_ userContext: UnsafeMutableRawPointer?) {
+    private func fill(
+        _ context: UnsafeMutablePointer<ibv_context>, _ userContext: UnsafeMutableRawPointer?
+    ) {
         let qp = handle
-        qp.pointee.qp.context = domain.handle.pointee.pd.context
+        qp.pointee.qp.context = context
         qp.pointee.qp.qp_context = userContext
-        qp.pointee.qp.pd = UnsafeMutableRawPointer(domain.handle).assumingMemoryBound(to: ibv_pd.self)
-        qp.pointee.qp.send_cq = UnsafeMutableRawPointer(sendCompletions.handle)
-            .assumingMemoryBound(to: ibv_cq.self)
-        qp.pointee.qp.recv_cq = UnsafeMutableRawPointer(receiveCompletions.handle)
-            .assumingMemoryBound(to: ibv_cq.self)
+        qp.pointee.qp.pd = domain.map {
+            UnsafeMutableRawPointer($0.handle).assumingMemoryBound(to: ibv_pd.self)
+        }
+        qp.pointee.qp.send_cq = sendCompletions?.pointer
+        qp.pointee.qp.recv_cq = receiveCompletions?.pointer
         qp.pointee.qp.srq = shared?.pointer
         qp.pointee.qp.handle = number
         qp.pointee.qp.qp_num = number
@@ -93,7 +126,6 @@ final class QueuePair {
         pthread_mutex_init(&qp.pointee.qp.mutex, nil)
         pthread_cond_init(&qp.pointee.qp.cond, nil)
         pthread_mutex_init(&qp.pointee.building, nil)
-        qp.pointee.object = Unmanaged.passRetained(self).toOpaque()
     }
 
     static func of(_ qp: UnsafeMutablePointer<ibv_qp>) -> QueuePair {
@@ -108,18 +140,41 @@ final class QueuePair {
 
     /// What peers that place data themselves need to know.
     private func export() {
+        guard engine.isCurrent else { return }
         let entry = engine.segment.queuePair(number)
         entry.pointee.access = UInt32(attributes.qp_access_flags)
-        entry.pointee.domain = domain.number
+        entry.pointee.domain = domain?.number ?? 0
         entry.pointee.peer = attributes.dest_qp_num
+        entry.pointee.xrc_domain = xrc?.number ?? 0
+        entry.pointee.destination_reads = UInt32(attributes.max_dest_rd_atomic)
+        entry.pointee.receiver_not_ready = UInt32(attributes.min_rnr_timer)
         fabric_store32(&entry.pointee.state, state.rawValue)
         handle.pointee.qp.state = state
+    }
+
+    /// A target may have been changed by another handle, or by an error at a responder.
+    private func loadTarget() {
+        guard role == .target else { return }
+        let entry = engine.segment.queuePair(number)
+        adopt(ibv_qp_state(fabric_load32(&entry.pointee.state)))
+        attributes.qp_access_flags = entry.pointee.access
+        attributes.dest_qp_num = entry.pointee.peer
+        attributes.max_dest_rd_atomic = UInt8(truncatingIfNeeded: entry.pointee.destination_reads)
+        attributes.min_rnr_timer = UInt8(truncatingIfNeeded: entry.pointee.receiver_not_ready)
+    }
+
+    /// The state that the segment has, without what entering it would do.
+    func adopt(_ known: ibv_qp_state) {
+        state = known
+        handle.pointee.qp.state = known
     }
 
     // MARK: modify
 
     /// ibv_modify_qp. errno; nothing is changed on failure.
-    func modify(_ wanted: ibv_qp_attr, _ mask: UInt32) -> Int32 {
+    func modify(_ wanted: ibv_qp_attr, _ given: UInt32) -> Int32 {
+        loadTarget()
+        let mask = QueuePairTransitions.meant(type, given)
         let has = { (bit: ibv_qp_attr_mask) in mask & bit.rawValue != 0 }
         if has(IBV_QP_CUR_STATE), wanted.cur_qp_state != state,
             !(wanted.cur_qp_state == IBV_QPS_RTS && state == IBV_QPS_SQE)
@@ -179,7 +234,9 @@ final class QueuePair {
         let before = state
         state = target
         switch target {
-        case IBV_QPS_RESET: reset()
+        case IBV_QPS_RESET:
+            reset()
+            engine.segment.queuePair(number).pointee.generation &+= 1
         case IBV_QPS_ERR where before != IBV_QPS_ERR: flush()
         default: break
         }
@@ -188,20 +245,18 @@ final class QueuePair {
         if target == IBV_QPS_SQD, before == IBV_QPS_RTS { reportDrained() }
     }
 
-    private func reset() {
+    func reset() {
         sends.clear()
         receives.clear()
-        sendCompletions.purge(self)
-        receiveCompletions.purge(self)
+        sendCompletions?.purge(self)
+        receiveCompletions?.purge(self)
         released = 0
         (deadline, readsUnderWay, executed, owesAcknowledgement) = (0, 0, 0, false)
         dropParked()
         (refusesRequests, refusal, values) = (false, nil, [])
         hasToldLastReceive = false
         shared?.forget(self)
-        engine.acknowledging.removeAll { $0 === self }
-        engine.stalled.removeAll { $0 === self }
-        engine.timed.removeAll { $0 === self }
+        engine.forget(self)
         (isStalled, isTimed) = (false, false)
         let cap = attributes.cap
         attributes = ibv_qp_attr()
@@ -211,7 +266,15 @@ final class QueuePair {
     /// Into the error state because of something that happened.
     func breakDown() {
         guard state != IBV_QPS_ERR else { return }
-        enter(IBV_QPS_ERR)
+        if role == .responder { breakTarget() } else { enter(IBV_QPS_ERR) }
+    }
+
+    /// Of a responder: the target is at fault, for all that it serves.
+    private func breakTarget() {
+        dropParked()
+        shared?.forget(self)
+        adopt(IBV_QPS_ERR)
+        fabric_store32(&engine.segment.queuePair(number).pointee.state, IBV_QPS_ERR.rawValue)
     }
 
     /// Unreliable queue pairs stop sending only (IBTA 10.3.1.6).
@@ -241,7 +304,15 @@ final class QueuePair {
         raise(IBV_EVENT_QP_LAST_WQE_REACHED)
     }
 
+    func uses(_ queue: CompletionQueue) -> Bool {
+        sendCompletions === queue || receiveCompletions === queue
+    }
+
     func raise(_ event: ibv_event_type) {
+        guard role != .responder else {
+            engine.queuePair(number)?.raise(event)
+            return
+        }
         Context.of(handle.pointee.qp.context).raise(event) { $0.element.qp = self.pointer }
     }
 
@@ -256,6 +327,7 @@ final class QueuePair {
     func query(
         _ attr: UnsafeMutablePointer<ibv_qp_attr>, _ initial: UnsafeMutablePointer<ibv_qp_init_attr>
     ) {
+        loadTarget()
         attr.pointee = attributes
         attr.pointee.qp_state = state
         attr.pointee.cur_qp_state = state
@@ -274,11 +346,12 @@ final class QueuePair {
     func destroy() -> Int32 {
         Engine.locked {
             reset()
-            engine.remove(self)
-            sendCompletions.users -= 1
-            receiveCompletions.users -= 1
+            if engine.isCurrent { leaveSegment() }
+            sendCompletions?.users -= 1
+            receiveCompletions?.users -= 1
             shared?.users -= 1
-            domain.users -= 1
+            domain?.users -= 1
+            xrc?.users -= 1
         }
         let events = Context.of(handle.pointee.qp.context).forget(pointer)
         pthread_mutex_lock(&handle.pointee.qp.mutex)
@@ -291,5 +364,19 @@ final class QueuePair {
         free(handle)
         release(self)
         return 0
+    }
+
+    private func leaveSegment() {
+        let entry = engine.segment.queuePair(number)
+        let isLast = role != .target || fabric_add32(&entry.pointee.users, .max) == 1
+        if isLast, engine.queuePair(number) === self { engine.removeNumbered(number) }
+    }
+
+    /// The end of a responder. Under the engine lock.
+    func discard() {
+        reset()
+        sends.free()
+        receives.free()
+        free(handle)
     }
 }

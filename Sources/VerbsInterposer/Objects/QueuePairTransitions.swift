@@ -21,6 +21,17 @@ enum QueuePairTransitions {
         return 0
     }
 
+    /// Without what the kernel passes over for an XRC queue pair, which has one half only
+    /// (modify_qp_mask in drivers/infiniband/core/uverbs_cmd.c).
+    static func meant(_ type: ibv_qp_type, _ mask: UInt32) -> UInt32 {
+        switch type {
+        case IBV_QPT_XRC_SEND: mask & ~bits(IBV_QP_MAX_DEST_RD_ATOMIC, IBV_QP_MIN_RNR_TIMER)
+        case IBV_QPT_XRC_RECV:
+            mask & ~bits(IBV_QP_MAX_QP_RD_ATOMIC, IBV_QP_RETRY_CNT, IBV_QP_RNR_RETRY)
+        default: mask
+        }
+    }
+
     private static func bits(_ masks: ibv_qp_attr_mask...) -> UInt32 {
         var result: UInt32 = 0
         for mask in masks { result |= mask.rawValue }

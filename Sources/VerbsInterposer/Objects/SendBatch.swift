@@ -21,7 +21,7 @@ final class SendBatch {
     var count: UInt64 { staged.posted }
 
     func clear() {
-        for number in 0..<staged.posted { staged[number].pointee.path = nil }
+        for number in 0..<staged.posted { staged[number].pointee.letGo() }
         staged.posted = 0
         code = 0
     }
@@ -65,6 +65,11 @@ final class SendBatch {
         staged[number].pointee.path = path
         staged[number].pointee.queuePair = queuePair & 0xffffff
         staged[number].pointee.queueKey = queueKey
+    }
+
+    func setSharedQueue(_ queue: UInt32) {
+        guard let number = latest() else { return }
+        staged[number].pointee.queuePair = queue & 0xffffff
     }
 
     func setPieces(_ list: UnsafeBufferPointer<ibv_sge>) {

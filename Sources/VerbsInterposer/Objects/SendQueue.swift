@@ -18,9 +18,14 @@ struct SendRequest {
     var key: UInt32 = 0
     var compare: UInt64 = 0
     var swap: UInt64 = 0
+    /// UD: the receiving queue pair. XRC: the shared receive queue.
     var queuePair: UInt32 = 0
     var queueKey: UInt32 = 0
     var path: AddressHandle?
+    var binding: WindowBinding?
+
+    /// Gives up what it refers to.
+    mutating func letGo() { (path, binding) = (nil, nil) }
 }
 
 /// Send requests of one queue pair, a ring: finished ≤ sent ≤ posted, all counted from the last
@@ -61,7 +66,7 @@ struct SendQueue {
     }
 
     mutating func clear() {
-        for i in 0..<depth { requests[i].path = nil }
+        for i in 0..<depth { requests[i].letGo() }
         (posted, sent, finished) = (0, 0, 0)
     }
 

@@ -5,6 +5,12 @@ import CVerbs
 final class SharedReceiveQueue {
     let handle: UnsafeMutablePointer<fermata_srq>
     let domain: ProtectionDomain
+    let engine: Engine
+    /// XRC only: what is received completes here, and what requests name. 0: none.
+    let xrc: XRCDomain?
+    let completions: CompletionQueue?
+    private(set) var number: UInt32 = 0
+    var responders: [QueuePair] = []
     var queue: ReceiveQueue
     /// Queue pairs that use it.
     var users = 0
@@ -13,10 +19,14 @@ final class SharedReceiveQueue {
     /// Queue pairs whose requests wait for a receive.
     private var hungry: [QueuePair] = []
 
-    init(
-        _ domain: ProtectionDomain, depth: Int, pieces: Int, userContext: UnsafeMutableRawPointer?
+    /// nil when the job has too many with a number.
+    init?(
+        _ engine: Engine, _ domain: ProtectionDomain, depth: Int, pieces: Int,
+        userContext: UnsafeMutableRawPointer?, xrc: (domain: XRCDomain, completions: CompletionQueue)?
     ) {
+        self.engine = engine
         self.domain = domain
+        (self.xrc, completions) = (xrc?.domain, xrc?.completions)
         queue = ReceiveQueue(depth: depth, pieces: pieces)
         domain.users += 1
         handle = allocateHandle(fermata_srq.self)
@@ -26,6 +36,20 @@ final class SharedReceiveQueue {
             to: ibv_pd.self)
         pthread_mutex_init(&handle.pointee.srq.mutex, nil)
         pthread_cond_init(&handle.pointee.srq.cond, nil)
+        if let xrc {
+            guard let number = engine.number(.shared(self), kind: FABRIC_SHARED) else {
+                domain.users -= 1
+                queue.free()
+                free(handle)
+                return nil
+            }
+            self.number = number
+            let entry = engine.segment.queuePair(number)
+            entry.pointee.domain = domain.number
+            entry.pointee.xrc_domain = xrc.domain.number
+            xrc.domain.users += 1
+            xrc.completions.users += 1
+        }
         handle.pointee.object = Unmanaged.passRetained(self).toOpaque()
     }
 
@@ -85,7 +109,15 @@ final class SharedReceiveQueue {
             pthread_cond_wait(&handle.pointee.srq.cond, &handle.pointee.srq.mutex)
         }
         pthread_mutex_unlock(&handle.pointee.srq.mutex)
-        Engine.locked { domain.users -= 1 }
+        Engine.locked {
+            for responder in responders { responder.discard() }
+            responders = []
+            domain.users -= 1
+            guard number != 0 else { return }
+            xrc?.users -= 1
+            completions?.users -= 1
+            engine.removeNumbered(number)
+        }
         queue.free()
         free(handle)
         release(self)

@@ -23,7 +23,7 @@ package struct CommandResult {
 
 /// The tool under test, with the store and the runtime folder of one test.
 package struct FermataTool {
-    package let path: String
+    package var path: String
     package let directory: String
     package var environment: [String: String]
     /// Where the output of the commands goes.

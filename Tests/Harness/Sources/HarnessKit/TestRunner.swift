@@ -7,6 +7,7 @@ package final class TestRunner: Sendable {
     private let tests: [TestCase]
     private let options: Options
     private let next = Mutex(0)
+    private let hasSpoken = Mutex(false)
     private let totals = Mutex((passed: 0, failed: 0, skipped: 0))
 
     package init(tests: [TestCase], options: Options) {
@@ -22,6 +23,9 @@ package final class TestRunner: Sendable {
             let finished = DispatchSemaphore(value: 0)
             let thread = Thread { [self] in
                 while let index = take() {
+                    if let why = Namespaces.enterNetwork() {
+                        sayOnce("no network namespace for each test (\(why)): ports may collide")
+                    }
                     report(tests[index], perform(tests[index], serial: index + 1))
                 }
                 finished.signal()
@@ -37,6 +41,14 @@ package final class TestRunner: Sendable {
             try? FileManager.default.removeItem(atPath: options.work)
         }
         return failed == 0 && passed > 0 ? 0 : 1
+    }
+
+    private func sayOnce(_ text: String) {
+        let isFirst = hasSpoken.withLock { spoken in
+            defer { spoken = true }
+            return !spoken
+        }
+        if isFirst { print(text) }
     }
 
     private func take() -> Int? {

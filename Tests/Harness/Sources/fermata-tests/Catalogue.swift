@@ -7,6 +7,7 @@ enum Catalogue {
             return JobTests.all(options) + InteractiveTests.all(options)
         }
         return ContractTests.all(options)
+            + OrdinaryUserTests.all(options)
             + ConformanceTests.all(options)
             + JobTests.all(options)
             + InteractiveTests.all(options)

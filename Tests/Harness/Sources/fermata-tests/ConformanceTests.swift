@@ -48,8 +48,11 @@ enum ConformanceTests {
     }
 
     /// The program under the tool, ready, at a random instant of its waiting.
-    private static func begin(_ program: String, _ context: TestContext) throws -> RunningJob {
-        let environment = ["FERMATA_GO": go(context), "FERMATA_SCRATCH": context.scratch]
+    private static func begin(
+        _ program: String, _ context: TestContext, outside: OutsidePeers? = nil
+    ) throws -> RunningJob {
+        let own = ["FERMATA_GO": go(context), "FERMATA_SCRATCH": context.scratch]
+        let environment = own.merging(outside?.environment ?? [:]) { $1 }
         let run = try context.start(
             "run", [context.tool.path, "run", "--job", "job", "--", program], extra: environment)
         do {
@@ -118,7 +121,9 @@ enum ConformanceTests {
     private static func isRefused(
         _ program: String, _ mode: CheckpointMode, _ context: TestContext
     ) throws {
-        let run = try begin(program, context)
+        let outside = try OutsidePeers(in: context.root)
+        defer { withExtendedLifetime(outside) {} }
+        let run = try begin(program, context, outside: outside)
         let pids = try context.tool.status(of: "job")?.processes ?? []
         let result = try context.tool.checkpoint("job", mode: mode, kill: false)
         try expect(

@@ -7,13 +7,13 @@ import HarnessKit
 /// that of a run with the tool that nobody disturbed. All of them judge themselves what they
 /// received, and say so in their output.
 enum VerbsPrograms {
-    static let all = fire + pingpongs
+    static let all = fire + pingpongs + [rping]
 
     private static let options = ["--verbs", "soft"]
 
     /// One program of ours per service: every request and every byte accounted for.
     private static let fire = [
-        "rc", "uc", "ud", "srq", "events", "read", "write", "atomic", "imm",
+        "rc", "uc", "ud", "srq", "xrc", "events", "read", "write", "atomic", "imm",
     ].map { service in
         JobProgram(
             name: "fire-\(service)",
@@ -42,6 +42,25 @@ enum VerbsPrograms {
             normalise: withoutTimingsAndAddresses,
             isSilent: true,
             seconds: 1)
+    }
+
+    /// RDMA READ, WRITE and SEND over a connection that rdma_cm made.
+    private static let rping = JobProgram(
+        name: "rping",
+        command: { ["bash", "\($0.sources)/verbs/rping.sh", "20000"] },
+        options: options,
+        needs: { _ in ["bash", "rping"] },
+        needsVerbs: true,
+        normalise: withoutWordsAboutTheEnd,
+        isSilent: true,
+        seconds: 1)
+
+    /// Whether a side is still there to say that the other has left, and what it waited for then,
+    /// differs from run to run.
+    @Sendable private static func withoutWordsAboutTheEnd(_ text: String) -> String {
+        text.split(separator: "\n").filter {
+            !$0.contains("wait for") && !$0.contains("DISCONNECT EVENT")
+        }.joined(separator: "\n")
     }
 
     /// Sequence numbers (PSN) are drawn at random; queue pairs and ports are numbered in the order

@@ -43,7 +43,7 @@ if !options.plain && !FileManager.default.isExecutableFile(atPath: options.ferma
     refuse("no tool to test: \(what)\n\(Options.usage)")
 }
 
-if let why = IPCNamespace.enterNew() {
+if let why = Namespaces.enterIPC() {
     print("no IPC namespace of its own (\(why)): System V objects of killed jobs stay behind")
 }
 let leftovers = SharedMemoryLeftovers()
