@@ -81,10 +81,14 @@ public final class Freezer {
     }
 
     /// SIGKILLs every frozen process and reaps what is traced.
+    ///
+    /// A process's first thread comes last: its end is not reported before all the others have been
+    /// waited for (kernel/exit.c, delay_group_leader). Ids say nothing of that order, they wrap.
     public func kill() {
         for pid in order.reversed() { _ = Kernel.raw(.kill, Int(pid), Int(SIGKILL)) }
         for pid in order {
-            for tracee in members[pid]!.values.sorted(by: { $0.tid > $1.tid }) where tracee.end == nil {
+            let threads = members[pid]!.values.filter { $0.end == nil }
+            for tracee in threads.filter({ $0.tid != pid }) + threads.filter({ $0.tid == pid }) {
                 while let status = tracee.wait(), !status.isEnd { try? tracee.continueRunning() }
                 if tracee.tid == pid, let end = tracee.end { ended[pid] = end }
             }

@@ -130,6 +130,14 @@ package final class TestContext {
         try expect(left.isEmpty, "\(when), still there: \(shown.joined(separator: ", "))")
     }
 
+    /// As at the test's start, for another try.
+    package func emptyScratch() throws {
+        let files = FileManager.default
+        for name in try files.contentsOfDirectory(atPath: scratch) {
+            try files.removeItem(atPath: "\(scratch)/\(name)")
+        }
+    }
+
     package func cleanUp(keep: Bool) {
         ProcessTable.killAll(prefix: mark)
         if !keep {

@@ -35,7 +35,10 @@ enum ConformanceTests {
                 }
             }
         }
-        return ordinary + refused
+        let wrapping = TestCase("conformance.threads-64.ids-wrap", tags: ["conformance"]) {
+            try idsWrap(folder + "/threads-64", $0)
+        }
+        return ordinary + refused + [wrapping]
     }
 
     private static func programs(in folder: String) -> [String] {
@@ -137,5 +140,31 @@ enum ConformanceTests {
         try expect(
             try context.tool.epochs(of: "job").isEmpty, "a refused checkpoint left an epoch")
         try verify(run, "the program after the refusal", context)
+    }
+
+    /// Process ids start again at the bottom in the midst of a process's threads (proc(5),
+    /// ns_last_pid), so that its first thread has the highest id of all: in a pid namespace of its
+    /// own, each time before the program is started or restarted.
+    private static func idsWrap(_ program: String, _ context: TestContext) throws {
+        guard geteuid() == 0 else { throw TestSkip("needs root: a pid namespace of its own") }
+        let script = """
+            wrap() { echo $(($(cat /proc/sys/kernel/pid_max) - 40)) > /proc/sys/kernel/ns_last_pid; }
+            running() { until "$TOOL" status --json | grep -q '"running"'; do sleep 0.05; done; }
+            cut() { timeout 30 "$TOOL" checkpoint job --kill --mode $1 >&2 || exit; wait; }
+            wrap; "$TOOL" run --job job -- "$PROGRAM" > begun &
+            until grep -q ready begun; do sleep 0.05; done
+            cut stop
+            wrap; "$TOOL" restart job & running; cut fork
+            wrap; "$TOOL" restart job & running; touch "$FERMATA_GO"; wait
+            """
+        let run = try context.start(
+            "unshare", ["unshare", "--pid", "--fork", "--mount-proc", "bash", "-c", script],
+            extra: [
+                "TOOL": context.tool.path, "PROGRAM": program, "FERMATA_GO": go(context),
+                "FERMATA_SCRATCH": context.scratch,
+            ])
+        _ = try run.finish(seconds: 60, "the whole")
+        try expect(run.line("PASS") != nil, "no PASS in '\(run.outputText)'\(run.complaint)")
+        try context.expectNothingLeft("after PASS")
     }
 }
