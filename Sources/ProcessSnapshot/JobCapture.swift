@@ -168,8 +168,10 @@ public final class JobCapture {
                 let master = context.terminalMasters[terminal.index],
                 let queues = TerminalQueues(master: master, packetMode: terminal.packetMode)
             else { continue }
-            terminal.output = Data(try queues.output())
-            terminal.input = Data(try queues.input())
+            let content = try queues.content()
+            terminal.output = Data(content.output)
+            terminal.input = Data(content.input)
+            terminal.stop = content.stop.rawValue
             context.inventory.openFiles[i].terminal = terminal
         }
     }

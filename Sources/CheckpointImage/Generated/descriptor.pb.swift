@@ -455,131 +455,52 @@ public nonisolated struct ImageSocketOption: Sendable {
   public init() {}
 }
 
-public nonisolated struct ImageTCPSocket: @unchecked Sendable {
+public nonisolated struct ImageTCPSocket: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  public var family: UInt32 {
-    get {_storage._family}
-    set {_uniqueStorage()._family = newValue}
-  }
+  public var family: UInt32 = 0
 
   /// struct sockaddr
-  public var local: Data {
-    get {_storage._local}
-    set {_uniqueStorage()._local = newValue}
-  }
+  public var local: Data = Data()
 
-  public var remote: Data {
-    get {_storage._remote}
-    set {_uniqueStorage()._remote = newValue}
-  }
+  public var remote: Data = Data()
 
   /// enum in include/net/tcp_states.h
-  public var state: UInt32 {
-    get {_storage._state}
-    set {_uniqueStorage()._state = newValue}
-  }
+  public var state: UInt32 = 0
 
-  public var backlog: UInt32 {
-    get {_storage._backlog}
-    set {_uniqueStorage()._backlog = newValue}
-  }
+  public var backlog: UInt32 = 0
 
   /// write_seq
-  public var sendSequence: UInt32 {
-    get {_storage._sendSequence}
-    set {_uniqueStorage()._sendSequence = newValue}
-  }
+  public var sendSequence: UInt32 = 0
 
   /// rcv_nxt
-  public var receiveSequence: UInt32 {
-    get {_storage._receiveSequence}
-    set {_uniqueStorage()._receiveSequence = newValue}
-  }
+  public var receiveSequence: UInt32 = 0
 
   /// unacknowledged, then unsent
-  public var sendQueue: Data {
-    get {_storage._sendQueue}
-    set {_uniqueStorage()._sendQueue = newValue}
-  }
+  public var sendQueue: Data = Data()
 
-  public var unsentBytes: UInt32 {
-    get {_storage._unsentBytes}
-    set {_uniqueStorage()._unsentBytes = newValue}
-  }
+  public var unsentBytes: UInt32 = 0
 
-  public var receiveQueue: Data {
-    get {_storage._receiveQueue}
-    set {_uniqueStorage()._receiveQueue = newValue}
-  }
+  public var receiveQueue: Data = Data()
 
-  /// struct tcp_repair_window
-  public var window: Data {
-    get {_storage._window}
-    set {_uniqueStorage()._window = newValue}
-  }
-
-  public var maximumSegment: UInt32 {
-    get {_storage._maximumSegment}
-    set {_uniqueStorage()._maximumSegment = newValue}
-  }
-
-  public var sendScale: UInt32 {
-    get {_storage._sendScale}
-    set {_uniqueStorage()._sendScale = newValue}
-  }
-
-  public var receiveScale: UInt32 {
-    get {_storage._receiveScale}
-    set {_uniqueStorage()._receiveScale = newValue}
-  }
-
-  /// TCPI_OPT_…
-  public var negotiated: UInt32 {
-    get {_storage._negotiated}
-    set {_uniqueStorage()._negotiated = newValue}
-  }
-
-  public var timestamp: UInt32 {
-    get {_storage._timestamp}
-    set {_uniqueStorage()._timestamp = newValue}
-  }
-
-  public var options: [ImageSocketOption] {
-    get {_storage._options}
-    set {_uniqueStorage()._options = newValue}
-  }
+  public var options: [ImageSocketOption] = []
 
   /// inode number
-  public var id: UInt64 {
-    get {_storage._id}
-    set {_uniqueStorage()._id = newValue}
-  }
+  public var id: UInt64 = 0
 
-  public var bound: Bool {
-    get {_storage._bound}
-    set {_uniqueStorage()._bound = newValue}
-  }
+  public var bound: Bool = false
 
   /// in a listener's backlog: connected again
-  public var pending: Bool {
-    get {_storage._pending}
-    set {_uniqueStorage()._pending = newValue}
-  }
+  public var pending: Bool = false
 
   /// was connected, closed in both directions
-  public var ended: Bool {
-    get {_storage._ended}
-    set {_uniqueStorage()._ended = newValue}
-  }
+  public var ended: Bool = false
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
-
-  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 public nonisolated struct ImageUDPSocket: Sendable {
@@ -776,6 +697,9 @@ public nonisolated struct ImageTerminal: Sendable {
 
   /// its master is Fermata's own relay
   public var supervised: Bool = false
+
+  /// output: 0 runs, 1 stopped by VSTOP, 2 by TCOOFF
+  public var stop: UInt32 = 0
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1669,205 +1593,99 @@ nonisolated extension ImageSocketOption: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension ImageTCPSocket: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".TCPSocket"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}family\0\u{1}local\0\u{1}remote\0\u{1}state\0\u{1}backlog\0\u{3}send_sequence\0\u{3}receive_sequence\0\u{3}send_queue\0\u{3}unsent_bytes\0\u{3}receive_queue\0\u{1}window\0\u{3}maximum_segment\0\u{3}send_scale\0\u{3}receive_scale\0\u{1}negotiated\0\u{1}timestamp\0\u{1}options\0\u{1}id\0\u{1}bound\0\u{1}pending\0\u{1}ended\0")
-
-  fileprivate class _StorageClass {
-    var _family: UInt32 = 0
-    var _local: Data = Data()
-    var _remote: Data = Data()
-    var _state: UInt32 = 0
-    var _backlog: UInt32 = 0
-    var _sendSequence: UInt32 = 0
-    var _receiveSequence: UInt32 = 0
-    var _sendQueue: Data = Data()
-    var _unsentBytes: UInt32 = 0
-    var _receiveQueue: Data = Data()
-    var _window: Data = Data()
-    var _maximumSegment: UInt32 = 0
-    var _sendScale: UInt32 = 0
-    var _receiveScale: UInt32 = 0
-    var _negotiated: UInt32 = 0
-    var _timestamp: UInt32 = 0
-    var _options: [ImageSocketOption] = []
-    var _id: UInt64 = 0
-    var _bound: Bool = false
-    var _pending: Bool = false
-    var _ended: Bool = false
-
-      // This property is used as the initial default value for new instances of the type.
-      // The type itself is protecting the reference to its storage via CoW semantics.
-      // This will force a copy to be made of this reference when the first mutation occurs;
-      // hence, it is safe to mark this as `nonisolated(unsafe)`.
-      static nonisolated(unsafe) let defaultInstance = _StorageClass()
-
-    private init() {}
-
-    init(copying source: _StorageClass) {
-      _family = source._family
-      _local = source._local
-      _remote = source._remote
-      _state = source._state
-      _backlog = source._backlog
-      _sendSequence = source._sendSequence
-      _receiveSequence = source._receiveSequence
-      _sendQueue = source._sendQueue
-      _unsentBytes = source._unsentBytes
-      _receiveQueue = source._receiveQueue
-      _window = source._window
-      _maximumSegment = source._maximumSegment
-      _sendScale = source._sendScale
-      _receiveScale = source._receiveScale
-      _negotiated = source._negotiated
-      _timestamp = source._timestamp
-      _options = source._options
-      _id = source._id
-      _bound = source._bound
-      _pending = source._pending
-      _ended = source._ended
-    }
-  }
-
-  fileprivate mutating func _uniqueStorage() -> _StorageClass {
-    if !isKnownUniquelyReferenced(&_storage) {
-      _storage = _StorageClass(copying: _storage)
-    }
-    return _storage
-  }
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}family\0\u{1}local\0\u{1}remote\0\u{1}state\0\u{1}backlog\0\u{3}send_sequence\0\u{3}receive_sequence\0\u{3}send_queue\0\u{3}unsent_bytes\0\u{3}receive_queue\0\u{2}\u{7}options\0\u{1}id\0\u{1}bound\0\u{1}pending\0\u{1}ended\0\u{c}\u{b}\u{6}")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    _ = _uniqueStorage()
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      while let fieldNumber = try decoder.nextFieldNumber() {
-        // The use of inline closures is to circumvent an issue where the compiler
-        // allocates stack space for every case branch when no optimizations are
-        // enabled. https://github.com/apple/swift-protobuf/issues/1034
-        switch fieldNumber {
-        case 1: try { try decoder.decodeSingularUInt32Field(value: &_storage._family) }()
-        case 2: try { try decoder.decodeSingularBytesField(value: &_storage._local) }()
-        case 3: try { try decoder.decodeSingularBytesField(value: &_storage._remote) }()
-        case 4: try { try decoder.decodeSingularUInt32Field(value: &_storage._state) }()
-        case 5: try { try decoder.decodeSingularUInt32Field(value: &_storage._backlog) }()
-        case 6: try { try decoder.decodeSingularUInt32Field(value: &_storage._sendSequence) }()
-        case 7: try { try decoder.decodeSingularUInt32Field(value: &_storage._receiveSequence) }()
-        case 8: try { try decoder.decodeSingularBytesField(value: &_storage._sendQueue) }()
-        case 9: try { try decoder.decodeSingularUInt32Field(value: &_storage._unsentBytes) }()
-        case 10: try { try decoder.decodeSingularBytesField(value: &_storage._receiveQueue) }()
-        case 11: try { try decoder.decodeSingularBytesField(value: &_storage._window) }()
-        case 12: try { try decoder.decodeSingularUInt32Field(value: &_storage._maximumSegment) }()
-        case 13: try { try decoder.decodeSingularUInt32Field(value: &_storage._sendScale) }()
-        case 14: try { try decoder.decodeSingularUInt32Field(value: &_storage._receiveScale) }()
-        case 15: try { try decoder.decodeSingularUInt32Field(value: &_storage._negotiated) }()
-        case 16: try { try decoder.decodeSingularUInt32Field(value: &_storage._timestamp) }()
-        case 17: try { try decoder.decodeRepeatedMessageField(value: &_storage._options) }()
-        case 18: try { try decoder.decodeSingularUInt64Field(value: &_storage._id) }()
-        case 19: try { try decoder.decodeSingularBoolField(value: &_storage._bound) }()
-        case 20: try { try decoder.decodeSingularBoolField(value: &_storage._pending) }()
-        case 21: try { try decoder.decodeSingularBoolField(value: &_storage._ended) }()
-        default: break
-        }
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.family) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.local) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.remote) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.state) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.backlog) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.sendSequence) }()
+      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.receiveSequence) }()
+      case 8: try { try decoder.decodeSingularBytesField(value: &self.sendQueue) }()
+      case 9: try { try decoder.decodeSingularUInt32Field(value: &self.unsentBytes) }()
+      case 10: try { try decoder.decodeSingularBytesField(value: &self.receiveQueue) }()
+      case 17: try { try decoder.decodeRepeatedMessageField(value: &self.options) }()
+      case 18: try { try decoder.decodeSingularUInt64Field(value: &self.id) }()
+      case 19: try { try decoder.decodeSingularBoolField(value: &self.bound) }()
+      case 20: try { try decoder.decodeSingularBoolField(value: &self.pending) }()
+      case 21: try { try decoder.decodeSingularBoolField(value: &self.ended) }()
+      default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
-      if _storage._family != 0 {
-        try visitor.visitSingularUInt32Field(value: _storage._family, fieldNumber: 1)
-      }
-      if !_storage._local.isEmpty {
-        try visitor.visitSingularBytesField(value: _storage._local, fieldNumber: 2)
-      }
-      if !_storage._remote.isEmpty {
-        try visitor.visitSingularBytesField(value: _storage._remote, fieldNumber: 3)
-      }
-      if _storage._state != 0 {
-        try visitor.visitSingularUInt32Field(value: _storage._state, fieldNumber: 4)
-      }
-      if _storage._backlog != 0 {
-        try visitor.visitSingularUInt32Field(value: _storage._backlog, fieldNumber: 5)
-      }
-      if _storage._sendSequence != 0 {
-        try visitor.visitSingularUInt32Field(value: _storage._sendSequence, fieldNumber: 6)
-      }
-      if _storage._receiveSequence != 0 {
-        try visitor.visitSingularUInt32Field(value: _storage._receiveSequence, fieldNumber: 7)
-      }
-      if !_storage._sendQueue.isEmpty {
-        try visitor.visitSingularBytesField(value: _storage._sendQueue, fieldNumber: 8)
-      }
-      if _storage._unsentBytes != 0 {
-        try visitor.visitSingularUInt32Field(value: _storage._unsentBytes, fieldNumber: 9)
-      }
-      if !_storage._receiveQueue.isEmpty {
-        try visitor.visitSingularBytesField(value: _storage._receiveQueue, fieldNumber: 10)
-      }
-      if !_storage._window.isEmpty {
-        try visitor.visitSingularBytesField(value: _storage._window, fieldNumber: 11)
-      }
-      if _storage._maximumSegment != 0 {
-        try visitor.visitSingularUInt32Field(value: _storage._maximumSegment, fieldNumber: 12)
-      }
-      if _storage._sendScale != 0 {
-        try visitor.visitSingularUInt32Field(value: _storage._sendScale, fieldNumber: 13)
-      }
-      if _storage._receiveScale != 0 {
-        try visitor.visitSingularUInt32Field(value: _storage._receiveScale, fieldNumber: 14)
-      }
-      if _storage._negotiated != 0 {
-        try visitor.visitSingularUInt32Field(value: _storage._negotiated, fieldNumber: 15)
-      }
-      if _storage._timestamp != 0 {
-        try visitor.visitSingularUInt32Field(value: _storage._timestamp, fieldNumber: 16)
-      }
-      if !_storage._options.isEmpty {
-        try visitor.visitRepeatedMessageField(value: _storage._options, fieldNumber: 17)
-      }
-      if _storage._id != 0 {
-        try visitor.visitSingularUInt64Field(value: _storage._id, fieldNumber: 18)
-      }
-      if _storage._bound != false {
-        try visitor.visitSingularBoolField(value: _storage._bound, fieldNumber: 19)
-      }
-      if _storage._pending != false {
-        try visitor.visitSingularBoolField(value: _storage._pending, fieldNumber: 20)
-      }
-      if _storage._ended != false {
-        try visitor.visitSingularBoolField(value: _storage._ended, fieldNumber: 21)
-      }
+    if self.family != 0 {
+      try visitor.visitSingularUInt32Field(value: self.family, fieldNumber: 1)
+    }
+    if !self.local.isEmpty {
+      try visitor.visitSingularBytesField(value: self.local, fieldNumber: 2)
+    }
+    if !self.remote.isEmpty {
+      try visitor.visitSingularBytesField(value: self.remote, fieldNumber: 3)
+    }
+    if self.state != 0 {
+      try visitor.visitSingularUInt32Field(value: self.state, fieldNumber: 4)
+    }
+    if self.backlog != 0 {
+      try visitor.visitSingularUInt32Field(value: self.backlog, fieldNumber: 5)
+    }
+    if self.sendSequence != 0 {
+      try visitor.visitSingularUInt32Field(value: self.sendSequence, fieldNumber: 6)
+    }
+    if self.receiveSequence != 0 {
+      try visitor.visitSingularUInt32Field(value: self.receiveSequence, fieldNumber: 7)
+    }
+    if !self.sendQueue.isEmpty {
+      try visitor.visitSingularBytesField(value: self.sendQueue, fieldNumber: 8)
+    }
+    if self.unsentBytes != 0 {
+      try visitor.visitSingularUInt32Field(value: self.unsentBytes, fieldNumber: 9)
+    }
+    if !self.receiveQueue.isEmpty {
+      try visitor.visitSingularBytesField(value: self.receiveQueue, fieldNumber: 10)
+    }
+    if !self.options.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.options, fieldNumber: 17)
+    }
+    if self.id != 0 {
+      try visitor.visitSingularUInt64Field(value: self.id, fieldNumber: 18)
+    }
+    if self.bound != false {
+      try visitor.visitSingularBoolField(value: self.bound, fieldNumber: 19)
+    }
+    if self.pending != false {
+      try visitor.visitSingularBoolField(value: self.pending, fieldNumber: 20)
+    }
+    if self.ended != false {
+      try visitor.visitSingularBoolField(value: self.ended, fieldNumber: 21)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ImageTCPSocket, rhs: ImageTCPSocket) -> Bool {
-    if lhs._storage !== rhs._storage {
-      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
-        let _storage = _args.0
-        let rhs_storage = _args.1
-        if _storage._family != rhs_storage._family {return false}
-        if _storage._local != rhs_storage._local {return false}
-        if _storage._remote != rhs_storage._remote {return false}
-        if _storage._state != rhs_storage._state {return false}
-        if _storage._backlog != rhs_storage._backlog {return false}
-        if _storage._sendSequence != rhs_storage._sendSequence {return false}
-        if _storage._receiveSequence != rhs_storage._receiveSequence {return false}
-        if _storage._sendQueue != rhs_storage._sendQueue {return false}
-        if _storage._unsentBytes != rhs_storage._unsentBytes {return false}
-        if _storage._receiveQueue != rhs_storage._receiveQueue {return false}
-        if _storage._window != rhs_storage._window {return false}
-        if _storage._maximumSegment != rhs_storage._maximumSegment {return false}
-        if _storage._sendScale != rhs_storage._sendScale {return false}
-        if _storage._receiveScale != rhs_storage._receiveScale {return false}
-        if _storage._negotiated != rhs_storage._negotiated {return false}
-        if _storage._timestamp != rhs_storage._timestamp {return false}
-        if _storage._options != rhs_storage._options {return false}
-        if _storage._id != rhs_storage._id {return false}
-        if _storage._bound != rhs_storage._bound {return false}
-        if _storage._pending != rhs_storage._pending {return false}
-        if _storage._ended != rhs_storage._ended {return false}
-        return true
-      }
-      if !storagesAreEqual {return false}
-    }
+    if lhs.family != rhs.family {return false}
+    if lhs.local != rhs.local {return false}
+    if lhs.remote != rhs.remote {return false}
+    if lhs.state != rhs.state {return false}
+    if lhs.backlog != rhs.backlog {return false}
+    if lhs.sendSequence != rhs.sendSequence {return false}
+    if lhs.receiveSequence != rhs.receiveSequence {return false}
+    if lhs.sendQueue != rhs.sendQueue {return false}
+    if lhs.unsentBytes != rhs.unsentBytes {return false}
+    if lhs.receiveQueue != rhs.receiveQueue {return false}
+    if lhs.options != rhs.options {return false}
+    if lhs.id != rhs.id {return false}
+    if lhs.bound != rhs.bound {return false}
+    if lhs.pending != rhs.pending {return false}
+    if lhs.ended != rhs.ended {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2270,7 +2088,7 @@ nonisolated extension ImageProcessDescriptor: SwiftProtobuf.Message, SwiftProtob
 
 nonisolated extension ImageTerminal: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Terminal"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}master\0\u{3}controlling_name\0\u{1}attributes\0\u{3}window_size\0\u{1}session\0\u{3}foreground_group\0\u{1}output\0\u{1}input\0\u{1}locked\0\u{3}packet_mode\0\u{1}supervised\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}master\0\u{3}controlling_name\0\u{1}attributes\0\u{3}window_size\0\u{1}session\0\u{3}foreground_group\0\u{1}output\0\u{1}input\0\u{1}locked\0\u{3}packet_mode\0\u{1}supervised\0\u{1}stop\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2290,6 +2108,7 @@ nonisolated extension ImageTerminal: SwiftProtobuf.Message, SwiftProtobuf._Messa
       case 10: try { try decoder.decodeSingularBoolField(value: &self.locked) }()
       case 11: try { try decoder.decodeSingularBoolField(value: &self.packetMode) }()
       case 12: try { try decoder.decodeSingularBoolField(value: &self.supervised) }()
+      case 13: try { try decoder.decodeSingularUInt32Field(value: &self.stop) }()
       default: break
       }
     }
@@ -2332,6 +2151,9 @@ nonisolated extension ImageTerminal: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if self.supervised != false {
       try visitor.visitSingularBoolField(value: self.supervised, fieldNumber: 12)
     }
+    if self.stop != 0 {
+      try visitor.visitSingularUInt32Field(value: self.stop, fieldNumber: 13)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2348,6 +2170,7 @@ nonisolated extension ImageTerminal: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs.locked != rhs.locked {return false}
     if lhs.packetMode != rhs.packetMode {return false}
     if lhs.supervised != rhs.supervised {return false}
+    if lhs.stop != rhs.stop {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -22,10 +22,29 @@ struct TerminalQueues {
         self.packetMode = packetMode
     }
 
+    struct Content {
+        /// Written by the slave, not yet read by the master.
+        var output: [UInt8] = []
+        /// Typed into the master, not yet read by the slave. A line that is still being typed in
+        /// canonical mode is not visible and is not in it.
+        var input: [UInt8] = []
+        var stop = Stop.none
+    }
+
+    /// Why the slave's writers wait although there is room.
+    enum Stop: UInt32 {
+        case none = 0
+        /// The VSTOP character was typed (termios(3), IXON).
+        case character = 1
+        /// tcflow(3) with TCOOFF.
+        case call = 2
+    }
+
     // Offsets in the kernel's struct termios (asm-generic/termbits.h).
     private static let outputFlags = 4..<8, localFlags = 12..<16, inputFlags = 0..<4
     private static let minimum = 17 + 6, time = 17 + 5  // c_cc[VMIN], c_cc[VTIME]
-    private static let canonical: UInt32 = 2
+    private static let stopCharacter = 17 + 9  // c_cc[VSTOP]
+    private static let canonical: UInt32 = 2, flowControl: UInt32 = 0x400  // ICANON, IXON
 
     private func attributes() -> [UInt8] {
         var result = [UInt8](repeating: 0, count: 36)
@@ -86,15 +105,78 @@ struct TerminalQueues {
         }
     }
 
-    /// What the master has not read; left as it was.
-    func output() throws -> [UInt8] {
-        let waiting = Self.drain(master, packets: packetMode)
-        if !waiting.isEmpty { try putOutput(waiting) }
-        return waiting
+    /// What is in the terminal; left as it was.
+    func content() throws -> Content {
+        var content = Content()
+        content.output = Self.drain(master, packets: packetMode)
+        content.stop = letGo()
+        if !content.output.isEmpty { try putOutput(content.output) }
+        content.input = try drainInput()
+        if !content.input.isEmpty { try putInput(content.input) }
+        if content.stop != .none { try halt(content.stop) }
+        return content
     }
 
+    /// Into a terminal that was just made.
+    func fill(_ content: Content) throws {
+        if !content.output.isEmpty { try putOutput(content.output) }
+        if !content.input.isEmpty { try putInput(content.input) }
+        if content.stop != .none { try halt(content.stop) }
+    }
+
+    // MARK: flow control
+
+    /// A terminal that is empty and still takes nothing is stopped (drivers/tty/pty.c,
+    /// pty_write_room). Starts it: nothing can be put back into one that is.
+    private func letGo() -> Stop {
+        guard !takesOutput() else { return .none }
+        // Without IXON a stop by a character ends (drivers/tty/n_tty.c, n_tty_set_termios).
+        let original = attributes()
+        let flags = value(UInt32.self, from: original, at: Self.inputFlags.lowerBound)
+        for input in [flags | Self.flowControl, flags & ~Self.flowControl] {
+            var changed = original
+            changed.replaceSubrange(Self.inputFlags, with: LinuxSystem.bytes(of: input))
+            setAttributes(changed)
+        }
+        setAttributes(original)
+        if takesOutput() { return .character }
+        flow(Self.start)
+        return .call
+    }
+
+    private func takesOutput() -> Bool {
+        var state = pollfd(fd: slave.number, events: Int16(POLLOUT), revents: 0)
+        return poll(&state, 1, 0) == 1 && state.revents & Int16(POLLOUT) != 0
+    }
+
+    // TCOOFF and TCOON, arguments of TCXONC (ioctl_tty(2)).
+    private static let halted = 0, start = 1
+
+    private func flow(_ action: Int) { _ = Kernel.raw(.ioctl, Int(slave.number), 0x540A, action) }
+
+    private func halt(_ stop: Stop) throws {
+        guard stop == .character else { return flow(Self.halted) }
+        let original = attributes()
+        var quiet = original
+        quiet.replaceSubrange(Self.inputFlags, with: LinuxSystem.bytes(of: Self.flowControl))
+        quiet.replaceSubrange(Self.localFlags, with: [0, 0, 0, 0])
+        quiet[Self.stopCharacter] = 0x13
+        setAttributes(quiet)
+        defer { setAttributes(original) }
+        try Self.put([0x13], master, "a stop")
+        settle()
+    }
+
+    /// Waits until the line discipline has fetched what the master wrote (n_tty_poll does it).
+    private func settle() {
+        var state = pollfd(fd: slave.number, events: Int16(POLLIN), revents: 0)
+        poll(&state, 1, 0)
+    }
+
+    // MARK: putting in and taking out
+
     /// Output goes in through the slave, without a second translation of newlines.
-    func putOutput(_ bytes: [UInt8]) throws {
+    private func putOutput(_ bytes: [UInt8]) throws {
         let original = attributes()
         var raw = original
         raw.replaceSubrange(Self.outputFlags, with: [0, 0, 0, 0])
@@ -103,21 +185,17 @@ struct TerminalQueues {
         try Self.put(bytes, slave, "output")
     }
 
-    /// What the slave has not read; left as it was. A line that is still being typed in
-    /// canonical mode is not visible and stays out of the image.
-    func input() throws -> [UInt8] {
+    private func drainInput() throws -> [UInt8] {
         var waiting: Int32 = 0
         guard (try? slave.control(UInt(FIONREAD), &waiting)) != nil, waiting > 0 else { return [] }
         let original = attributes()
         setAttributes(Self.raw(original))
-        let bytes = Self.drain(slave, packets: false)
-        setAttributes(original)
-        if !bytes.isEmpty { try putInput(bytes) }
-        return bytes
+        defer { setAttributes(original) }
+        return Self.drain(slave, packets: false)
     }
 
     /// Input goes in through the master, neither echoed nor interpreted.
-    func putInput(_ bytes: [UInt8]) throws {
+    private func putInput(_ bytes: [UInt8]) throws {
         let original = attributes()
         // Lines stay lines: canonical mode cuts them at the same places again.
         var quiet = Self.raw(original)

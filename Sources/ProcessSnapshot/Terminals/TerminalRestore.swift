@@ -74,12 +74,14 @@ final class TerminalRestore {
             var on: Int32 = 1
             try master.control(Request.setPacket, &on)
         }
-        guard !terminal.output.isEmpty || !terminal.input.isEmpty else { return }
+        guard !terminal.output.isEmpty || !terminal.input.isEmpty || terminal.stop != 0 else { return }
         guard let queues = TerminalQueues(master: master, packetMode: terminal.packetMode) else {
             throw RestoreError("pseudo-terminal \(terminal.index) cannot be filled again")
         }
-        if !terminal.output.isEmpty { try queues.putOutput(Array(terminal.output)) }
-        if !terminal.input.isEmpty { try queues.putInput(Array(terminal.input)) }
+        try queues.fill(
+            TerminalQueues.Content(
+                output: Array(terminal.output), input: Array(terminal.input),
+                stop: TerminalQueues.Stop(rawValue: terminal.stop) ?? .none))
     }
 
     /// Session leaders take their controlling terminals; then the foreground groups are set.
