@@ -125,6 +125,7 @@ enum LimitsDocument {
             + "objects, start from nothing: the kernel shows neither.",
         "A pipe's content is packed: it may take a little more than before.",
         "A line that was being typed in canonical mode, and not yet ended, is lost.",
+        "What waits in a pseudo-terminal is seen only by taking it out and putting it back: a coordinator that is killed between the two takes it along, though the job goes on.",
         "A system call with a relative timeout that cannot report the time left starts it anew.",
         "Connections inside the job are made anew with the same addresses: sequence numbers differ, TCP urgent marks "
             + "are refused, and a connecting side whose port somebody else has by then gets another.",
