@@ -27,7 +27,7 @@ let package = Package(
             name: "Launching",
             dependencies: [
                 "CoordinatorService", "AgentService", "Coordination", "ProcessSnapshot", "ImageStore",
-                "CheckpointImage", "LinuxSystem", "CLinux",
+                "CheckpointImage", "LinuxSystem", "CLinux", "CFabric",
             ]),
         .target(
             name: "CoordinatorService",
@@ -43,7 +43,7 @@ let package = Package(
         // Loaded into applications in place of libibverbs.so.1, hence Embedded Swift: it needs libc only.
         .target(
             name: "VerbsInterposer",
-            dependencies: ["CVerbs"],
+            dependencies: ["CVerbs", "CFabric"],
             swiftSettings: [.enableExperimentalFeature("Embedded")],
             linkerSettings: [
                 .unsafeFlags([
@@ -73,8 +73,11 @@ let package = Package(
             name: "CLinux", cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror"])]),
         .target(
             name: "CVerbs",
+            dependencies: ["CFabric"],
             exclude: ["ABI", "Generated/versions.map"],
             cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror"])]),
+        .target(
+            name: "CFabric", cSettings: [.unsafeFlags(["-O2", "-Wall", "-Wextra", "-Werror"])]),
         .testTarget(name: "SimulationTests", dependencies: ["Coordination"], path: "Tests/Simulation"),
         .testTarget(
             name: "UnitTests",

@@ -13,6 +13,9 @@ struct Status: ParsableCommand {
     @Argument(help: "Only this job.")
     var job: String?
 
+    @Flag(help: "Also adapters and queue pairs: state, peer, how many requests.")
+    var verbs = false
+
     @OptionGroup var json: JSONFlag
 
     private struct Report: Encodable { let jobs: [Job] }
@@ -26,6 +29,8 @@ struct Status: ParsableCommand {
         let residentBytes: UInt64
         let totalBytes: UInt64
         let processes: [Process]
+        /// nil: not asked for, or no process uses verbs.
+        var verbs: VerbsReport?
     }
     private struct Process: Encodable {
         let pid: Int32
@@ -56,7 +61,7 @@ struct Status: ParsableCommand {
     }
 
     private func ask(_ name: String) throws -> ControlJobStatus {
-        let reply = try JobClient(name).ask(.with { $0.status = ControlStatus() })
+        let reply = try JobClient(name).ask(.with { $0.status = .with { $0.verbs = verbs } })
         guard case .status(let status)? = reply.kind else {
             throw CommandFailure(code: CommandFailure.software, text: "unexpected reply")
         }
@@ -71,7 +76,8 @@ struct Status: ParsableCommand {
                 Process(
                     pid: $0.pid, hostPid: $0.hostPid, command: $0.command, state: $0.state,
                     residentBytes: $0.residentBytes)
-            })
+            },
+            verbs: s.hasVerbs ? VerbsReport(s.verbs) : nil)
     }
 
     /// A job whose coordinator was killed.
@@ -106,6 +112,7 @@ struct Status: ParsableCommand {
                 ["  \($0.pid)", "\($0.hostPid)", $0.state, Terminal.bytes($0.residentBytes), $0.command]
             }
         Terminal.print(Terminal.table(rows))
+        if let report = job.verbs { report.show() } else if verbs { Terminal.print("  No process uses verbs.") }
     }
 }
 

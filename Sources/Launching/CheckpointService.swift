@@ -78,7 +78,7 @@ final class CheckpointService: @unchecked Sendable {
         var reply = ControlReply()
         switch request.kind {
         case .checkpoint(let wanted)?: reply = checkpoint(wanted, channel)
-        case .status?: reply.status = status()
+        case .status(let wanted)?: reply.status = status(withVerbs: wanted.verbs)
         case .kill(let wanted)?:
             kill(wanted.signal == 0 ? SIGKILL : wanted.signal)
             reply.status = status()
@@ -191,7 +191,7 @@ final class CheckpointService: @unchecked Sendable {
         }
     }
 
-    private func status() -> ControlJobStatus {
+    private func status(withVerbs: Bool = false) -> ControlJobStatus {
         let view = source.view(own)
         let phase = isBusy.withLock { $0 } ? phaseBox.value.withLock { $0 } : nil
         return .with {
@@ -207,6 +207,7 @@ final class CheckpointService: @unchecked Sendable {
                 $0.totalBytes = pager.totalBytes
             }
             $0.processes = view.processes().compactMap(Self.describe)
+            if withVerbs, let verbs = try? VerbsSegment.mapped(in: view)?.status() { $0.verbs = verbs }
         }
     }
 

@@ -9,14 +9,10 @@ import ProcessSnapshot
 /// Where the job's processes get the memory that their verbs share (`Segment` of the interposer): a
 /// memfd, given to whoever belongs to the job and to nobody else. On the supervisor's main thread.
 final class VerbsDoor {
-    /// A size that never fills; only pages that are used exist.
-    private static let segmentBytes = 4 << 30
-    private static let segmentName = "fermata-verbs"
-
     let listener: Descriptor
     private let path: String
     private let view: JobView
-    private var segment: Descriptor?
+    private var segment: VerbsSegment?
 
     /// `path`: FERMATA_VERBS in the job. Its folder is made if it is gone, as after a restart
     /// elsewhere.
@@ -50,37 +46,15 @@ final class VerbsDoor {
         guard let raw = channel.optionBytes(SOL_SOCKET, 17, capacity: 12), raw.count == 12,  // SO_PEERCRED
             view.processes().contains(value(pid_t.self, from: raw)), let segment = try? theSegment()
         else { return }
-        _ = fermata_send_descriptors(channel.number, 1, [segment.number], 1)
+        _ = fermata_send_descriptors(channel.number, 1, [segment.descriptor.number], 1)
     }
 
     /// The job's segment: what a process of the job has mapped, else a new one.
-    private func theSegment() throws -> Descriptor {
+    private func theSegment() throws -> VerbsSegment {
         if let segment { return segment }
-        let found = try mapped() ?? Self.fresh()
+        let found = try VerbsSegment.mapped(in: view) ?? .fresh()
         segment = found
         return found
-    }
-
-    private func mapped() throws -> Descriptor? {
-        for pid in view.processes() {
-            let entries = (try? MappingEntry.list(pid)) ?? []
-            guard let entry = entries.first(where: { $0.path.hasPrefix("/memfd:" + Self.segmentName) })
-            else { continue }
-            let range = "\(String(entry.start, radix: 16))-\(String(entry.end, radix: 16))"
-            return try Descriptor.open("/proc/\(pid)/map_files/\(range)", O_RDWR)
-        }
-        return nil
-    }
-
-    private static func fresh() throws -> Descriptor {
-        let closeOnExec = 1  // MFD_CLOEXEC
-        let fd = try segmentName.withCString {
-            try Kernel.call(
-                .memfdCreate, Int(bitPattern: $0), closeOnExec, what: "make the verbs segment")
-        }
-        let segment = Descriptor(owning: Int32(fd))
-        try Kernel.libc(Int(ftruncate(segment.number, segmentBytes)), "size the verbs segment")
-        return segment
     }
 }
 

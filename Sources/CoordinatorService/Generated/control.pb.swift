@@ -89,6 +89,8 @@ public nonisolated struct ControlStatus: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  public var verbs: Bool = false
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -262,6 +264,72 @@ public nonisolated struct ControlJobStatus: Sendable {
 
   public var totalBytes: UInt64 = 0
 
+  /// if asked for, and some process uses verbs
+  public var verbs: ControlVerbsStatus {
+    get {_verbs ?? ControlVerbsStatus()}
+    set {_verbs = newValue}
+  }
+  /// Returns true if `verbs` has been explicitly set.
+  public var hasVerbs: Bool {self._verbs != nil}
+  /// Clears the value of `verbs`. Subsequent reads from it will return its default value.
+  public mutating func clearVerbs() {self._verbs = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _verbs: ControlVerbsStatus? = nil
+}
+
+public nonisolated struct ControlVerbsStatus: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  public var device: String = String()
+
+  public var guid: UInt64 = 0
+
+  public var lid: UInt32 = 0
+
+  public var queuePairs: [ControlQueuePairStatus] = []
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+}
+
+public nonisolated struct ControlQueuePairStatus: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// as the job sees it
+  public var pid: Int32 = 0
+
+  public var number: UInt32 = 0
+
+  /// RC, UC, UD, XRC_SEND, XRC_RECV
+  public var type: String = String()
+
+  /// RESET … ERR
+  public var state: String = String()
+
+  /// its number, 0: none
+  public var peer: UInt32 = 0
+
+  /// 0: nobody has that number
+  public var peerPid: Int32 = 0
+
+  /// send requests
+  public var posted: UInt64 = 0
+
+  /// of these: acknowledged, or failed
+  public var finished: UInt64 = 0
+
+  /// requests of the peer, datagrams received
+  public var executed: UInt64 = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -419,18 +487,29 @@ nonisolated extension ControlCheckpoint: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension ControlStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Status"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}verbs\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    // Load everything into unknown fields
-    while try decoder.nextFieldNumber() != nil {}
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBoolField(value: &self.verbs) }()
+      default: break
+      }
+    }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.verbs != false {
+      try visitor.visitSingularBoolField(value: self.verbs, fieldNumber: 1)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ControlStatus, rhs: ControlStatus) -> Bool {
+    if lhs.verbs != rhs.verbs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -759,7 +838,7 @@ nonisolated extension ControlStage: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension ControlJobStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".JobStatus"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}job\0\u{1}state\0\u{3}coordinator_pid\0\u{1}epoch\0\u{1}processes\0\u{1}command\0\u{1}store\0\u{3}started_ns\0\u{3}resident_bytes\0\u{3}total_bytes\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}job\0\u{1}state\0\u{3}coordinator_pid\0\u{1}epoch\0\u{1}processes\0\u{1}command\0\u{1}store\0\u{3}started_ns\0\u{3}resident_bytes\0\u{3}total_bytes\0\u{1}verbs\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -777,12 +856,17 @@ nonisolated extension ControlJobStatus: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 8: try { try decoder.decodeSingularUInt64Field(value: &self.startedNs) }()
       case 9: try { try decoder.decodeSingularUInt64Field(value: &self.residentBytes) }()
       case 10: try { try decoder.decodeSingularUInt64Field(value: &self.totalBytes) }()
+      case 11: try { try decoder.decodeSingularMessageField(value: &self._verbs) }()
       default: break
       }
     }
   }
 
   public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.job.isEmpty {
       try visitor.visitSingularStringField(value: self.job, fieldNumber: 1)
     }
@@ -813,6 +897,9 @@ nonisolated extension ControlJobStatus: SwiftProtobuf.Message, SwiftProtobuf._Me
     if self.totalBytes != 0 {
       try visitor.visitSingularUInt64Field(value: self.totalBytes, fieldNumber: 10)
     }
+    try { if let v = self._verbs {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -827,6 +914,122 @@ nonisolated extension ControlJobStatus: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs.startedNs != rhs.startedNs {return false}
     if lhs.residentBytes != rhs.residentBytes {return false}
     if lhs.totalBytes != rhs.totalBytes {return false}
+    if lhs._verbs != rhs._verbs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ControlVerbsStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".VerbsStatus"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}device\0\u{1}guid\0\u{1}lid\0\u{3}queue_pairs\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.device) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.guid) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.lid) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.queuePairs) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.device.isEmpty {
+      try visitor.visitSingularStringField(value: self.device, fieldNumber: 1)
+    }
+    if self.guid != 0 {
+      try visitor.visitSingularUInt64Field(value: self.guid, fieldNumber: 2)
+    }
+    if self.lid != 0 {
+      try visitor.visitSingularUInt32Field(value: self.lid, fieldNumber: 3)
+    }
+    if !self.queuePairs.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.queuePairs, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlVerbsStatus, rhs: ControlVerbsStatus) -> Bool {
+    if lhs.device != rhs.device {return false}
+    if lhs.guid != rhs.guid {return false}
+    if lhs.lid != rhs.lid {return false}
+    if lhs.queuePairs != rhs.queuePairs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension ControlQueuePairStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".QueuePairStatus"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}pid\0\u{1}number\0\u{1}type\0\u{1}state\0\u{1}peer\0\u{3}peer_pid\0\u{1}posted\0\u{1}finished\0\u{1}executed\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.pid) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.number) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.type) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.state) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.peer) }()
+      case 6: try { try decoder.decodeSingularInt32Field(value: &self.peerPid) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.posted) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.finished) }()
+      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.executed) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.pid != 0 {
+      try visitor.visitSingularInt32Field(value: self.pid, fieldNumber: 1)
+    }
+    if self.number != 0 {
+      try visitor.visitSingularUInt32Field(value: self.number, fieldNumber: 2)
+    }
+    if !self.type.isEmpty {
+      try visitor.visitSingularStringField(value: self.type, fieldNumber: 3)
+    }
+    if !self.state.isEmpty {
+      try visitor.visitSingularStringField(value: self.state, fieldNumber: 4)
+    }
+    if self.peer != 0 {
+      try visitor.visitSingularUInt32Field(value: self.peer, fieldNumber: 5)
+    }
+    if self.peerPid != 0 {
+      try visitor.visitSingularInt32Field(value: self.peerPid, fieldNumber: 6)
+    }
+    if self.posted != 0 {
+      try visitor.visitSingularUInt64Field(value: self.posted, fieldNumber: 7)
+    }
+    if self.finished != 0 {
+      try visitor.visitSingularUInt64Field(value: self.finished, fieldNumber: 8)
+    }
+    if self.executed != 0 {
+      try visitor.visitSingularUInt64Field(value: self.executed, fieldNumber: 9)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: ControlQueuePairStatus, rhs: ControlQueuePairStatus) -> Bool {
+    if lhs.pid != rhs.pid {return false}
+    if lhs.number != rhs.number {return false}
+    if lhs.type != rhs.type {return false}
+    if lhs.state != rhs.state {return false}
+    if lhs.peer != rhs.peer {return false}
+    if lhs.peerPid != rhs.peerPid {return false}
+    if lhs.posted != rhs.posted {return false}
+    if lhs.finished != rhs.finished {return false}
+    if lhs.executed != rhs.executed {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

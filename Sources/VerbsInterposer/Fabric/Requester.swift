@@ -28,6 +28,7 @@ extension QueuePair {
     /// After one or more requests were appended.
     func sent() {
         if state == IBV_QPS_ERR || state == IBV_QPS_SQE { flushSends() } else { transmit() }
+        count()
     }
 
     var hasRoom: Bool { sends.posted - released < UInt64(attributes.cap.max_send_wr) }
@@ -351,6 +352,7 @@ extension QueuePair {
         while sends.finished < min(sequence, sends.sent) { finishRequest(sends.finished) }
         deadline = 0
         if sends.sent < sends.posted { transmit() }
+        count()
         if state == IBV_QPS_SQD { reportDrained() }
     }
 
@@ -395,6 +397,7 @@ extension QueuePair {
         }
         sends.sent = sends.posted
         readsUnderWay = 0
+        count()
     }
 
     private func complete(_ number: UInt64, _ status: ibv_wc_status) {

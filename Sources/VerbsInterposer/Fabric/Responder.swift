@@ -62,6 +62,7 @@ extension QueuePair {
     private func carriedOut(_ record: fabric_record) {
         executed = record.sequence + 1
         oweAcknowledgement()
+        count()
     }
 
     private func isUnreliable(_ record: fabric_record) -> Bool {
@@ -230,6 +231,8 @@ extension QueuePair {
             GlobalRouteHeader(length: record.length, source: record.operands.1).write(to: pieces)
         }
         pieces.fill(from: payload, count: Int(record.length), at: routeHeader)
+        executed += 1
+        count()
         completeReceive(request.id, IBV_WC_SUCCESS, IBV_WC_RECV, record)
     }
 

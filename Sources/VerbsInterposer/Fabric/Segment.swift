@@ -12,10 +12,17 @@ struct Segment {
         base.assumingMemoryBound(to: fabric_segment.self)
     }
 
-    /// Maps the segment that `descriptor` is; `fresh` ones are set up by whoever comes first.
+    /// Maps the segment that `descriptor` is; it is set up by whoever comes first. nil and errno:
+    /// EPROTONOSUPPORT when another version of this library has.
     init?(mapping descriptor: Int32) {
         guard let memory = fabric_map(descriptor) else { return nil }
         base = memory
+        _ = fabric_claim64(&header.pointee.magic, 0, UInt64(FABRIC_MAGIC))
+        guard header.pointee.magic == UInt64(FABRIC_MAGIC) else {
+            munmap(memory, Int(FABRIC_BYTES))
+            errorNumber = EPROTONOSUPPORT
+            return nil
+        }
         nameNode()
     }
 
@@ -85,7 +92,8 @@ struct Segment {
     }
 
     private func freeQueuePairs(of number: UInt32) {
-        for n in 0..<min(UInt32(FABRIC_QUEUE_PAIRS), fabric_load32(&header.pointee.next_queue_pair)) {
+        let given = fabric_load32(&header.pointee.next_queue_pair) &+ UInt32(FABRIC_FIRST_NUMBER)
+        for n in 0..<min(UInt32(FABRIC_QUEUE_PAIRS), given) {
             let entry = queuePair(n)
             if fabric_load32(entry) == number + 1 { fabric_store32(entry, 0) }
         }
@@ -134,10 +142,9 @@ struct Segment {
     }
 
     /// A number that no queue pair of the job has or had lately; nil when all are taken. Numbers
-    /// rise, so that a late record for a destroyed queue pair finds nobody. 0 and 1 are special
-    /// (IBTA 3.9.2), the first few are left free for people's eyes.
+    /// rise, so that a late record for a destroyed queue pair finds nobody.
     func newQueuePair(owner: UInt32) -> UInt32? {
-        let first: UInt32 = 0x100
+        let first = UInt32(FABRIC_FIRST_NUMBER)
         for _ in 0..<FABRIC_QUEUE_PAIRS {
             let ticket = fabric_add32(&header.pointee.next_queue_pair, 1)
             let number = first + ticket % (UInt32(FABRIC_QUEUE_PAIRS) - first)

@@ -189,7 +189,8 @@ final class Engine {
             numbered.append(owner)
         }
         let entry = segment.queuePair(number)
-        (entry.pointee.users, entry.pointee.xrc_domain) = (0, 0)
+        (entry.pointee.users, entry.pointee.xrc_domain, entry.pointee.type) = (0, 0, 0)
+        (entry.pointee.posted, entry.pointee.finished, entry.pointee.executed) = (0, 0, 0)
         entry.pointee.kind = kind.rawValue
         entry.pointee.index = UInt32(index)
         return number

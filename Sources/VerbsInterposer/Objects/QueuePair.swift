@@ -146,10 +146,20 @@ final class QueuePair {
         entry.pointee.domain = domain?.number ?? 0
         entry.pointee.peer = attributes.dest_qp_num
         entry.pointee.xrc_domain = xrc?.number ?? 0
+        entry.pointee.type = type.rawValue
         entry.pointee.destination_reads = UInt32(attributes.max_dest_rd_atomic)
         entry.pointee.receiver_not_ready = UInt32(attributes.min_rnr_timer)
         fabric_store32(&entry.pointee.state, state.rawValue)
         handle.pointee.qp.state = state
+    }
+
+    /// Lets people see how far this side is. A forked child's copy and the responders of an XRC
+    /// target, which are several, count nothing.
+    func count() {
+        guard engine.isCurrent, role == .ordinary else { return }
+        let entry = engine.segment.queuePair(number)
+        (entry.pointee.posted, entry.pointee.finished) = (sends.posted, sends.finished)
+        entry.pointee.executed = executed
     }
 
     /// A target may have been changed by another handle, or by an error at a responder.
@@ -258,6 +268,7 @@ final class QueuePair {
         shared?.forget(self)
         engine.forget(self)
         (isStalled, isTimed) = (false, false)
+        count()
         let cap = attributes.cap
         attributes = ibv_qp_attr()
         attributes.cap = cap
