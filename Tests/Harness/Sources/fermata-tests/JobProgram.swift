@@ -37,7 +37,7 @@ struct JobProgram: Sendable {
 struct Places: Sendable {
     let built: String
     let sources: String
-    /// Sources of the programs that use verbs. They are built by themselves: all the others can
+    /// Sources of the programs that call verbs themselves. They are built apart: all the others can
     /// be built without libibverbs-dev.
     let verbsSources: String
     private let tool: String
@@ -97,9 +97,8 @@ extension JobProgram {
         if needsVerbs {
             try JobProgram.skipWithoutVerbs(places)
             try BuiltPrograms.makeVerbs(context)
-        } else {
-            try BuiltPrograms.make(context)
         }
+        try BuiltPrograms.make(context)
         let files = FileManager.default
         for need in needs(places) where !JobProgram.exists(need) {
             throw TestSkip("\(need) is not there (see Tests/Jobs/packages.txt)")

@@ -7,7 +7,7 @@ enum MPIPrograms {
     static let all = stencils + [hpcc, lammps, ring]
 
     /// As root Open MPI wants to be told so; four ranks on fewer cores must yield.
-    private static let openMPI = [
+    static let openMPI = [
         "mpirun.openmpi", "-np", "4", "--oversubscribe", "--allow-run-as-root",
     ]
 

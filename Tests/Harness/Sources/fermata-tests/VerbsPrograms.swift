@@ -7,7 +7,7 @@ import HarnessKit
 /// that of a run with the tool that nobody disturbed. All of them judge themselves what they
 /// received, and say so in their output.
 enum VerbsPrograms {
-    static let all = fire + pingpongs + [rping]
+    static let all = fire + pingpongs + [rping] + parallel
 
     private static let options = ["--verbs", "soft"]
 
@@ -54,6 +54,51 @@ enum VerbsPrograms {
         normalise: withoutWordsAboutTheEnd,
         isSilent: true,
         seconds: 1)
+
+    /// Parallel programs over each library that brings them to verbs. UCX takes what is nearest, so it
+    /// is told what there is; MPICH would use shared memory of its own within a host.
+    private static let parallel = [
+        stencil(
+            "openmpi-ucx",
+            MPIPrograms.openMPI + [
+                "--mca", "pml", "ucx", "--mca", "pml_ucx_tls", "any", "--mca", "pml_ucx_devices", "any",
+            ], "openmpi", steps: 3000),
+        stencil(
+            "openmpi-openib",
+            MPIPrograms.openMPI + [
+                "--mca", "pml", "ob1", "--mca", "btl", "openib,self", "--mca", "btl_openib_allow_ib", "1",
+            ], "openmpi", steps: 4000),
+        stencil(
+            "openmpi-ofi",
+            MPIPrograms.openMPI + [
+                "--mca", "pml", "cm", "--mca", "mtl", "ofi",
+                "--mca", "mtl_ofi_provider_include", "verbs;ofi_rxm",
+            ], "openmpi", steps: 3000),
+        stencil("mpich-ucx", ["mpiexec.mpich", "-n", "4"], "mpich", steps: 1000),
+        JobProgram(
+            name: "openshmem",
+            command: {
+                ["bash", "\($0.sources)/openshmem/diffusion.sh", "\($0.built)/diffusion.shmem", "1000", "4000"]
+            },
+            options: options, environment: overVerbs,
+            needs: { ["oshrun", "\($0.built)/diffusion.shmem"] },
+            needsVerbs: true),
+    ]
+
+    private static let overVerbs = [
+        "UCX_TLS": "rc,ud,self", "UCX_NET_DEVICES": "fermata0:1", "MPIR_CVAR_NOLOCAL": "1",
+    ]
+
+    private static func stencil(
+        _ name: String, _ launcher: [String], _ library: String, steps: Int
+    ) -> JobProgram {
+        JobProgram(
+            name: "stencil-\(name)",
+            command: { launcher + ["\($0.built)/stencil.\(library)", "384", "\(steps)"] },
+            options: options, environment: overVerbs,
+            needs: { [launcher[0], "\($0.built)/stencil.\(library)"] },
+            needsVerbs: true)
+    }
 
     /// Whether a side is still there to say that the other has left, and what it waited for then,
     /// differs from run to run.
