@@ -7,7 +7,7 @@ import HarnessKit
 /// that of a run with the tool that nobody disturbed. All of them judge themselves what they
 /// received, and say so in their output.
 enum VerbsPrograms {
-    static let all = fire + pingpongs + [rping] + parallel
+    static let all = fire + pingpongs + [rping, ucx] + parallel
 
     private static let options = ["--verbs", "soft"]
 
@@ -52,6 +52,15 @@ enum VerbsPrograms {
         needs: { _ in ["bash", "rping"] },
         needsVerbs: true,
         normalise: withoutWordsAboutTheEnd,
+        isSilent: true,
+        seconds: 1)
+
+    private static let ucx = JobProgram(
+        name: "ucx-perftest",
+        command: { ["bash", "\($0.sources)/verbs/ucx.sh", "tag_lat", "200000"] },
+        options: options, environment: overVerbs,
+        needs: { _ in ["bash", "ucx_perftest"] },
+        needsVerbs: true,
         isSilent: true,
         seconds: 1)
 
