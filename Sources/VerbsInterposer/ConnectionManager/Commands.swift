@@ -140,14 +140,14 @@ extension ConnectionDevice.Request {
         switch (level, name) {
         case (0, 0), (0, 2): return 0  // type of service; address family only
         case (0, 3):
-            guard wanted.optlen == 1, let value = UnsafePointer<UInt8>(bitPattern: UInt(wanted.optval))
-            else { return EINVAL }
-            found.timeout = value.pointee & 31
+            guard wanted.optlen == 1 else { return EINVAL }
+            guard let value = fetch(UInt8(0), at: wanted.optval) else { return EFAULT }
+            found.timeout = value & 31
             return 0
         case (0, 1):
-            guard wanted.optlen == 4, let value = UnsafePointer<Int32>(bitPattern: UInt(wanted.optval))
-            else { return EINVAL }
-            found.sharesPort = value.pointee != 0
+            guard wanted.optlen == 4 else { return EINVAL }
+            guard let value = fetch(Int32(0), at: wanted.optval) else { return EFAULT }
+            found.sharesPort = value != 0
             return 0
         case (1, 1):  // the route, given instead of asked for
             return found.resolveRoute()

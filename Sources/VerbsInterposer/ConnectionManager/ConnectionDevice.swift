@@ -53,9 +53,26 @@ enum ConnectionDevice {
         func answer<T>(_ value: T, at address: UInt64, least: Int = 0) -> Int32 {
             let size = MemoryLayout<T>.size
             guard room >= (least == 0 ? size : least) else { return ENOSPC }
-            guard let place = UnsafeMutableRawPointer(bitPattern: UInt(address)) else { return EFAULT }
-            withUnsafeBytes(of: value) { place.copyMemory(from: $0.baseAddress!, byteCount: min(room, size)) }
-            return 0
+            return withUnsafeBytes(of: value) { bytes in
+                var own = iovec(
+                    iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: min(room, size))
+                var theirs = iovec(
+                    iov_base: UnsafeMutableRawPointer(bitPattern: UInt(address)), iov_len: own.iov_len)
+                return fabric_write_memory(getpid(), &own, 1, &theirs, 1) == own.iov_len ? 0 : EFAULT
+            }
+        }
+
+        /// What lies at an address of the caller's; nil: nothing that may be read. Both ways through
+        /// the kernel, which survives an address that is none.
+        func fetch<T>(_ empty: T, at address: UInt64) -> T? {
+            var value = empty
+            let isThere = withUnsafeMutableBytes(of: &value) { bytes in
+                var own = iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)
+                var theirs = iovec(
+                    iov_base: UnsafeMutableRawPointer(bitPattern: UInt(address)), iov_len: bytes.count)
+                return fabric_read_memory(getpid(), &own, 1, &theirs, 1) == bytes.count
+            }
+            return isThere ? value : nil
         }
     }
 }

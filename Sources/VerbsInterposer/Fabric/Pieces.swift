@@ -111,7 +111,7 @@ struct Pieces {
         for i in 0..<count {
             list[i] = iovec(
                 iov_base: UnsafeMutableRawPointer(bitPattern: UInt(theirs[i].address)),
-                iov_len: Int(theirs[i].length))
+                iov_len: Int(truncatingIfNeeded: theirs[i].length))  // the kernel refuses what is negative
         }
         return Self.transfer(pid, self.list, self.count, list, count, length, writes: writes)
     }

@@ -12,6 +12,8 @@ struct ParkedRecord {
 extension QueuePair {
     /// A record that arrived for this queue pair. `payload` is valid during the call.
     func receive(_ record: fabric_record, _ payload: UnsafeMutableRawPointer, from source: UInt32) {
+        // Numbers that no peer comes to: nothing is computed with them.
+        guard record.sequence < 1 << 62, record.length <= UInt64(Device.longestMessage) else { return }
         switch fabric_kind(UInt32(record.kind)) {
         case FABRIC_DATAGRAM: receiveDatagram(record, payload)
         case FABRIC_ACK where isFromPeer(record):

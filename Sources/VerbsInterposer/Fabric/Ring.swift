@@ -99,19 +99,23 @@ struct RingReader {
             guard head != tail else { return false }
             let position = Int(tail & (size - 1))
             let place = UnsafeMutableRawPointer(fabric_ring_data(ring)!) + position
-            let bytes = place.load(as: UInt32.self)
+            let bytes = place.loadUnaligned(as: UInt32.self)
+            let (waiting, untilEnd) = (head &- tail, size - UInt64(position))
+            // A record that does not fit is the work of a broken peer: nothing after it is trusted.
+            guard waiting <= size, bytes & 7 == 0,
+                bytes == 0
+                    ? untilEnd <= waiting
+                    : Int(bytes) >= RingWriter.headerBytes && UInt64(bytes) <= min(untilEnd, waiting)
+            else {
+                fabric_store64(&ring.pointee.tail, head)
+                return false
+            }
             if bytes == 0 {
-                tail += size - UInt64(position)
+                tail += untilEnd
             } else {
-                // A record that does not fit is the work of a broken peer: nothing after it is
-                // trusted.
-                guard Int(bytes) >= RingWriter.headerBytes, position + Int(bytes) <= Int(size),
-                    UInt64(bytes) <= head - tail
-                else {
-                    fabric_store64(&ring.pointee.tail, head)
-                    return false
-                }
-                take(place.load(as: fabric_record.self), place + RingWriter.headerBytes)
+                var record = place.loadUnaligned(as: fabric_record.self)
+                record.bytes = bytes  // as judged, whatever the peer makes of it meanwhile
+                take(record, place + RingWriter.headerBytes)
                 tail += UInt64(bytes)
                 count += 1
             }
