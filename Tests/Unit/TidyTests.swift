@@ -128,7 +128,7 @@ import Testing
         let layers = [
             ["fermata"], ["CommandLine"], ["Launching"], ["CoordinatorService", "AgentService"], ["Coordination"],
             ["VirtualMachines", "VerbsInterposer"], ["ProcessSnapshot"], ["Tracing"], ["ImageStore"],
-            ["CheckpointImage"], ["LinuxSystem"], ["CLinux", "CVerbs"],
+            ["CheckpointImage"], ["LinuxSystem"], ["CLinux", "CVerbs"], ["CFabric"],
         ]
         let known = Dictionary(
             uniqueKeysWithValues: layers.enumerated().flatMap { i, names in names.map { ($0, i) } })

@@ -16,7 +16,7 @@ enum {
     FABRIC_MEMBERS = 4096,       // multicast memberships
     FABRIC_NAMED_DOMAINS = 1024, // XRC domains that a file names
     FABRIC_PORTS = 8192,         // of the connection manager, all port spaces together
-    FABRIC_FIRST_NUMBER = 0x100, // of queue pairs: 0 and 1 are special (IBTA 3.9.2), a few are for people's eyes
+    FABRIC_FIRST_NUMBER = 0x100, // of queue pairs: 0 and 1 are special (IBTA 3.9.2)
 };
 #define FABRIC_MAGIC 0x6661627269633032ULL  // raised with every change of the layout
 #define FABRIC_BYTES (4ULL << 30)
