@@ -20,8 +20,8 @@ struct RecoveryTrampoline {
     /// clone(2) enters here: a child that nobody traces ends at once instead of becoming a
     /// second copy of the application.
     let cloneEntry: UInt64
-    /// A snapshot child set to this address ends.
-    let exitEntry: UInt64
+    /// The clone(2) of a child that nobody traces either: both it and its child end.
+    let lastCloneEntry: UInt64
     /// Many calls in a row: rbx points to entries of eight words (number, six arguments, result),
     /// ebp counts them.
     let batchEntry: UInt64
@@ -50,7 +50,7 @@ struct RecoveryTrampoline {
         base = vdso.start + end
         plainEntry = base
         cloneEntry = base + 16
-        exitEntry = base + 16 + 7
+        lastCloneEntry = base + 32
         batchEntry = base + 48
         batchReturn = base + 48 + 29
         recoveryEntry = base + 96
@@ -101,7 +101,9 @@ struct RecoveryTrampoline {
         c += [0x0f, 0x05, 0xeb, 92]  // syscall; jmp recovery
         pad(to: 16)
         c += [0x0f, 0x05, 0x48, 0x85, 0xc0, 0x75, 73]  // syscall; test rax, rax; jnz recovery
-        c += [0xb8, 231, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05]  // exit_group(0)
+        c += [0xb8, 231, 0, 0, 0, 0x31, 0xff, 0x0f, 0x05]  // exit: exit_group(0)
+        pad(to: 32)
+        c += [0x0f, 0x05, 0xeb, 0xf3]  // syscall; jmp exit
         pad(to: 48)
         c += [0x48, 0x8b, 0x03, 0x48, 0x8b, 0x7b, 8]  // mov rax, [rbx]; rdi, [rbx + 8]
         c += [0x48, 0x8b, 0x73, 16, 0x48, 0x8b, 0x53, 24]  // rsi, rdx

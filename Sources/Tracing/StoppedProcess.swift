@@ -148,7 +148,8 @@ public final class StoppedProcess {
     /// reaper, not below this process, so the application can never wait for it.
     ///
     /// Two steps: a first child that shares the memory (cheap) makes the real copy and ends; the
-    /// copy is thereby an orphan. A child that loses its tracer ends by itself.
+    /// copy is thereby an orphan. Both end by themselves when they lose their tracer: neither may
+    /// go on as the application, the first one even on its very stack.
     public func forkSnapshot() throws -> Tracee {
         guard let thread = threads.first else { throw RemoteError.vanished(tid: pid) }
         return try withRemoteSyscalls(in: thread) { remote in
@@ -164,13 +165,11 @@ public final class StoppedProcess {
             let inMiddle = RemoteSyscalls(
                 thread: middle, memory: memory, scratch: 0, base: try middle.registers(),
                 mask: UInt64.max, trampoline: remote.trampoline)
-            let second = try inMiddle.run(.clone, [0], entry: entry)
+            let second = try inMiddle.run(.clone, [0], entry: remote.trampoline.lastCloneEntry)
+            Fault.point("fork")
             let copy = Tracee(tid: middle.lastChild)
             if second >= 0 { try Self.expectStop(copy) }
-            var end = try middle.registers()
-            end.rip = remote.trampoline.exitEntry
-            try middle.setRegisters(end)
-            try middle.detach()
+            try middle.detach()  // and it ends
             // __WALL: its exit signal is none, so that no SIGCHLD reaches the application.
             try remote.call(.wait4, UInt64(first), 0, 0x4000_0000, 0)
             try Kernel.check(second, "fork process \(pid)")

@@ -115,7 +115,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     datagram = make(IBV_QPT_UD, NULL), onShared = make(IBV_QPT_RC, srq);
     segment = find_segment();
     // The other process: a slot, a queue pair that is ready, and its ring to us behind all that is in use.
-    segment->slots[1].pid = sleeper();
+    segment->slots[1].pid = segment->slots[1].thread = sleeper();
     peer = 0x5000;
     segment->queue_pairs[peer] = (struct fabric_queue_pair){ .owner = 2, .state = IBV_QPS_RTS, .kind = FABRIC_PAIR,
         .peer = reliable->qp_num, .access = 15 };

@@ -18,13 +18,13 @@ enum {
     FABRIC_PORTS = 8192,         // of the connection manager, all port spaces together
     FABRIC_FIRST_NUMBER = 0x100, // of queue pairs: 0 and 1 are special (IBTA 3.9.2)
 };
-#define FABRIC_MAGIC 0x6661627269633032ULL  // raised with every change of the layout
+#define FABRIC_MAGIC 0x6661627269633033ULL  // raised with every change of the layout
 #define FABRIC_BYTES (4ULL << 30)
 
-// One process. A slot is taken by compare-and-swap of `pid` from 0.
+// One process. A slot is taken by compare-and-swap of `pid` and `thread` from 0.
 struct fabric_slot {
     uint32_t pid;                // in the job's pid namespace
-    uint32_t generation;         // of this slot: raised when it is taken
+    uint32_t thread;             // that lives as long as the process's verbs: not beyond an execve(2)
     uint32_t doorbell;           // futex: counts records for this process
     uint32_t sleeping;           // its helper thread waits on `doorbell`
     uint64_t regions;            // offset of its array of FABRIC_REGIONS fabric_region
@@ -100,7 +100,7 @@ struct fabric_ring {
     uint64_t used;               /* bytes handed out, from the start of the segment */ \
     uint32_t next_queue_pair; \
     uint32_t next_domain; \
-    uint32_t names_lock;         /* of `named_domains` and `ports`: the pid that has it */ \
+    uint32_t names_lock;         /* of `named_domains` and `ports`: the thread that has it */ \
     uint32_t lid; \
     uint64_t guid;               /* of the node, network byte order */ \
     uint64_t events;             /* counts multicast changes */ \

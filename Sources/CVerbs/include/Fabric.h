@@ -176,14 +176,16 @@ static inline void fabric_futex_wake(void *word) {
 static inline long fabric_memfd(const char *name) {
     return syscall(SYS_memfd_create, name, 1 /* MFD_CLOEXEC */ + 0UL);
 }
-static inline long fabric_read_memory(int pid, const struct iovec *own, unsigned long owns,
+static inline uint32_t fabric_thread(void) { return syscall(SYS_gettid); }
+// Of the process that `thread` belongs to.
+static inline long fabric_read_memory(uint32_t thread, const struct iovec *own, unsigned long owns,
                                       const struct iovec *theirs, unsigned long count) {
-    long r = syscall(SYS_process_vm_readv, (long)pid, own, owns, theirs, count, 0UL);
+    long r = syscall(SYS_process_vm_readv, (long)thread, own, owns, theirs, count, 0UL);
     return r < 0 ? -errno : r;
 }
-static inline long fabric_write_memory(int pid, const struct iovec *own, unsigned long owns,
+static inline long fabric_write_memory(uint32_t thread, const struct iovec *own, unsigned long owns,
                                        const struct iovec *theirs, unsigned long count) {
-    long r = syscall(SYS_process_vm_writev, (long)pid, own, owns, theirs, count, 0UL);
+    long r = syscall(SYS_process_vm_writev, (long)thread, own, owns, theirs, count, 0UL);
     return r < 0 ? -errno : r;
 }
 // Lets every process of the user read and write this one's memory, where Yama (ptrace_scope 1) lets

@@ -58,7 +58,7 @@ enum ConnectionDevice {
                     iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: min(room, size))
                 var theirs = iovec(
                     iov_base: UnsafeMutableRawPointer(bitPattern: UInt(address)), iov_len: own.iov_len)
-                return fabric_write_memory(getpid(), &own, 1, &theirs, 1) == own.iov_len ? 0 : EFAULT
+                return fabric_write_memory(fabric_thread(), &own, 1, &theirs, 1) == own.iov_len ? 0 : EFAULT
             }
         }
 
@@ -70,7 +70,7 @@ enum ConnectionDevice {
                 var own = iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)
                 var theirs = iovec(
                     iov_base: UnsafeMutableRawPointer(bitPattern: UInt(address)), iov_len: bytes.count)
-                return fabric_read_memory(getpid(), &own, 1, &theirs, 1) == bytes.count
+                return fabric_read_memory(fabric_thread(), &own, 1, &theirs, 1) == bytes.count
             }
             return isThere ? value : nil
         }

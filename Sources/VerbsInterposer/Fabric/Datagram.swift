@@ -56,7 +56,8 @@ extension QueuePair {
         }
         var record = record
         record.destination = destination
-        return writer.send(record, payload: Int(local.bytes), local.copy(to:)) ? .sent : .full
+        if writer.send(record, payload: Int(local.bytes), local.copy(to:)) { return .sent }
+        return engine.segment.isAlive(owner) ? .full : .sent
     }
 }
 

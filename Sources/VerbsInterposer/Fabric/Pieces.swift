@@ -91,21 +91,29 @@ struct Pieces {
         }
     }
 
-    /// Between these pieces and one range of another process's memory; false when the range is not
-    /// all there.
-    func exchange(with pid: Int32, at address: UInt64, writes: Bool) -> Bool {
+    /// How a transfer to or from another process ended.
+    enum Outcome {
+        case done
+        /// Part of what was named is not there, or may not be accessed so.
+        case unmapped
+        /// The process has ended, or is about to: it has no memory any more.
+        case gone
+    }
+
+    /// Between these pieces and one range of another process's memory.
+    func exchange(with thread: UInt32, at address: UInt64, writes: Bool) -> Outcome {
         var theirs = iovec(
             iov_base: UnsafeMutableRawPointer(bitPattern: UInt(address)), iov_len: Int(bytes))
         return withUnsafeMutablePointer(to: &theirs) {
-            Self.transfer(pid, list, count, $0, 1, bytes, writes: writes)
+            Self.transfer(thread, list, count, $0, 1, bytes, writes: writes)
         }
     }
 
     /// Fetches (or with `writes` stores) `length` bytes of another process's pieces.
     func exchange(
-        with pid: Int32, _ theirs: UnsafePointer<fabric_piece>, _ count: Int, length: UInt64,
+        with thread: UInt32, _ theirs: UnsafePointer<fabric_piece>, _ count: Int, length: UInt64,
         writes: Bool
-    ) -> Bool {
+    ) -> Outcome {
         let list = UnsafeMutablePointer<iovec>.allocate(capacity: max(1, count))
         defer { list.deallocate() }
         for i in 0..<count {
@@ -113,32 +121,32 @@ struct Pieces {
                 iov_base: UnsafeMutableRawPointer(bitPattern: UInt(theirs[i].address)),
                 iov_len: Int(truncatingIfNeeded: theirs[i].length))  // the kernel refuses what is negative
         }
-        return Self.transfer(pid, self.list, self.count, list, count, length, writes: writes)
+        return Self.transfer(thread, self.list, self.count, list, count, length, writes: writes)
     }
 
     /// process_vm_readv(2), again until everything is there: it stops at limits of its own, and a
     /// checkpoint may come in the middle.
     private static func transfer(
-        _ pid: Int32, _ own: UnsafeMutablePointer<iovec>, _ owns: Int,
+        _ thread: UInt32, _ own: UnsafeMutablePointer<iovec>, _ owns: Int,
         _ theirs: UnsafeMutablePointer<iovec>,
         _ count: Int, _ length: UInt64, writes: Bool
-    ) -> Bool {
+    ) -> Outcome {
         var (i, k) = (0, 0)
         var left = length
         while left > 0 {
-            guard i < owns, k < count else { return false }
+            guard i < owns, k < count else { return .unmapped }
             let (mine, others) = (UInt(min(owns - i, 1024)), UInt(min(count - k, 1024)))
             let n =
                 writes
-                ? fabric_write_memory(pid, own + i, mine, theirs + k, others)
-                : fabric_read_memory(pid, own + i, mine, theirs + k, others)
+                ? fabric_write_memory(thread, own + i, mine, theirs + k, others)
+                : fabric_read_memory(thread, own + i, mine, theirs + k, others)
             if n == -Int(EINTR) { continue }
-            guard n > 0 else { return false }
+            guard n > 0 else { return n == -Int(ESRCH) ? .gone : .unmapped }
             left -= min(left, UInt64(n))
             advance(own, &i, n)
             advance(theirs, &k, n)
         }
-        return true
+        return .done
     }
 
     private static func advance(_ list: UnsafeMutablePointer<iovec>, _ index: inout Int, _ bytes: Int) {

@@ -107,6 +107,7 @@ final class Helper {
 
     private func run() {
         let slot = engine.segment.slot(engine.slot)
+        fabric_store32(&slot.pointee.thread, fabric_thread())
         var seen: UInt64 = 0
         while Engine.current === engine {
             let rung = fabric_load32(&slot.pointee.doorbell)

@@ -291,7 +291,8 @@ extension QueuePair {
         } else {
             isSent = writer.send(record, payload: Int(local.bytes), local.copy(to:))
         }
-        guard isSent else {
+        // An unreliable request to a process that has ended is lost, and its end is noticed in time.
+        guard isSent || (type == IBV_QPT_UC && !engine.segment.isAlive(owner)) else {
             stall()
             return .waits
         }
@@ -339,9 +340,12 @@ extension QueuePair {
                     by: attributes.dest_qp_num, needed,
                     request.pointee.address, request.pointee.length)
             else { return IBV_WC_REM_ACCESS_ERR }
-            let pid = Int32(bitPattern: engine.segment.slot(owner).pointee.pid)
-            if local.exchange(with: pid, at: address, writes: writes) { return IBV_WC_SUCCESS }
-            return engine.segment.isAlive(owner) ? IBV_WC_REM_ACCESS_ERR : IBV_WC_RETRY_EXC_ERR
+            let thread = fabric_load32(&engine.segment.slot(owner).pointee.thread)
+            return switch local.exchange(with: thread, at: address, writes: writes) {
+            case .done: IBV_WC_SUCCESS
+            case .unmapped: IBV_WC_REM_ACCESS_ERR
+            case .gone: IBV_WC_RETRY_EXC_ERR
+            }
         }
     }
 

@@ -78,6 +78,10 @@ extension QueuePair {
         return receives.take()
     }
 
+    private func putReceiveBack() {
+        if let shared { shared.putBack() } else { receives.putBack() }
+    }
+
     private func takeMessage(
         _ record: fabric_record, _ payload: UnsafeMutableRawPointer, _ source: UInt32
     ) -> Bool {
@@ -91,8 +95,13 @@ extension QueuePair {
             failReceive(request.id, IBV_WC_LOC_LEN_ERR, record, IBV_WC_REM_INV_REQ_ERR)
             return true
         }
-        guard fetch(record, payload, source, into: pieces) else {
+        switch fetch(record, payload, source, into: pieces) {
+        case .done: break
+        case .unmapped:
             failReceive(request.id, IBV_WC_LOC_QP_OP_ERR, record, IBV_WC_REM_OP_ERR)
+            return true
+        case .gone:  // as if its last packets had not come
+            putReceiveBack()
             return true
         }
         guard record.flags & UInt8(FABRIC_INVALIDATE) == 0 || invalidate(record.immediate) else {
@@ -117,15 +126,15 @@ extension QueuePair {
     private func fetch(
         _ record: fabric_record, _ payload: UnsafeMutableRawPointer, _ source: UInt32,
         into pieces: Pieces
-    ) -> Bool {
+    ) -> Pieces.Outcome {
         guard record.flags & UInt8(FABRIC_BY_ADDRESS) != 0 else {
-            guard Int(record.length) <= Int(record.bytes) - RingWriter.headerBytes else { return false }
+            guard Int(record.length) <= Int(record.bytes) - RingWriter.headerBytes else { return .unmapped }
             pieces.fill(from: payload, count: Int(record.length))
-            return true
+            return .done
         }
         let (theirs, count) = described(record, payload)
-        let pid = Int32(bitPattern: engine.segment.slot(source).pointee.pid)
-        return pieces.exchange(with: pid, theirs, count, length: record.length, writes: false)
+        let thread = fabric_load32(&engine.segment.slot(source).pointee.thread)
+        return pieces.exchange(with: thread, theirs, count, length: record.length, writes: false)
     }
 
     private func described(
@@ -147,9 +156,12 @@ extension QueuePair {
             }
             let pieces = Pieces(UnsafeMutableRawPointer(bitPattern: UInt(start))!, Int(record.length))
             defer { pieces.free() }
-            guard fetch(record, payload, source, into: pieces) else {
+            switch fetch(record, payload, source, into: pieces) {
+            case .done: break
+            case .unmapped:
                 refuse(record, IBV_WC_REM_ACCESS_ERR, IBV_EVENT_QP_ACCESS_ERR)
                 return true
+            case .gone: return true
             }
         }
         if hasImmediate, let (request, _) = takeReceive() {
@@ -169,14 +181,14 @@ extension QueuePair {
             return true
         }
         let (theirs, count) = described(record, payload)
-        let pid = Int32(bitPattern: engine.segment.slot(source).pointee.pid)
+        let thread = fabric_load32(&engine.segment.slot(source).pointee.thread)
         guard let start = target(record, IBV_ACCESS_REMOTE_READ) else {
             refuse(record, IBV_WC_REM_ACCESS_ERR, IBV_EVENT_QP_ACCESS_ERR)
             return true
         }
         let pieces = Pieces(UnsafeMutableRawPointer(bitPattern: UInt(start))!, Int(record.length))
         defer { pieces.free() }
-        if !pieces.exchange(with: pid, theirs, count, length: record.length, writes: true) {
+        if pieces.exchange(with: thread, theirs, count, length: record.length, writes: true) == .unmapped {
             refuse(record, IBV_WC_REM_ACCESS_ERR, IBV_EVENT_QP_ACCESS_ERR)
         }
         return true

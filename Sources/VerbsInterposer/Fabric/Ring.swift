@@ -19,6 +19,7 @@ struct RingWriter {
         self.source = source
         self.destination = destination
         self.ring = ring
+        fabric_store32(&ring.pointee.placing, 0)  // a former process of that slot ended in the middle
     }
 
     /// Sends a record whose payload `fill` writes. False when there is no room: the destination

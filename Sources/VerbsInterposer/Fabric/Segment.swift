@@ -41,14 +41,14 @@ struct Segment {
 
     /// A place for this process; nil when the job has too many.
     func takeSlot() -> UInt32? {
-        let me = UInt32(bitPattern: getpid())
+        let me = UInt64(UInt32(bitPattern: getpid())) | UInt64(fabric_thread()) << 32
         for pass in 0..<2 {
             for number in 0..<UInt32(FABRIC_SLOTS) {
                 let slot = slot(number)
-                let owner = fabric_load32(slot)
+                let owner = fabric_load64(slot)
                 if owner == 0 {
-                    if fabric_claim32(slot, 0, me) != 0 { return reset(number) }
-                } else if pass == 1, isGone(owner), fabric_claim32(slot, owner, me) != 0 {
+                    if fabric_claim64(slot, 0, me) != 0 { return reset(number) }
+                } else if pass == 1, isGone(UInt32(owner >> 32)), fabric_claim64(slot, owner, me) != 0 {
                     freeQueuePairs(of: number)
                     return reset(number)
                 }
@@ -57,24 +57,18 @@ struct Segment {
         return nil
     }
 
-    /// Ended, whether its parent has taken note of it or not.
-    func isGone(_ pid: UInt32) -> Bool {
-        if kill(pid_t(bitPattern: pid), 0) != 0 { return errorNumber == ESRCH }
-        // A process without memory is a zombie, or only its first thread has ended.
+    /// Whether a thread has ended; that of a zombie has no memory any more, either.
+    func isGone(_ thread: UInt32) -> Bool {
         var byte: UInt8 = 0
         return withUnsafeMutablePointer(to: &byte) { byte in
             var here = iovec(iov_base: byte, iov_len: 1)
-            var there = iovec(iov_base: nil, iov_len: 1)
-            guard fabric_read_memory(Int32(bitPattern: pid), &here, 1, &there, 1) == -Int(ESRCH) else {
-                return false
-            }
-            return !ProcessState(pid).isLiving
+            var nowhere = iovec(iov_base: nil, iov_len: 1)
+            return fabric_read_memory(thread, &here, 1, &nowhere, 1) == -Int(ESRCH)
         }
     }
 
     private func reset(_ number: UInt32) -> UInt32 {
         let slot = slot(number)
-        slot.pointee.generation &+= 1
         slot.pointee.sleeping = 0
         for word in 0..<UInt32(FABRIC_SLOTS / 64) { fabric_store64(fabric_active_word(slot, word), 0) }
         // Rings of a former owner hold what was meant for it.
@@ -92,6 +86,12 @@ struct Segment {
     }
 
     private func freeQueuePairs(of number: UInt32) {
+        for i in 0..<UInt32(FABRIC_MEMBERS) {
+            let member = fabric_member_at(header, i)!
+            let pair = fabric_load32(&member.pointee.queue_pair)
+            guard pair != 0, pair < UInt32(FABRIC_QUEUE_PAIRS) else { continue }
+            if fabric_load32(queuePair(pair)) == number + 1 { fabric_store32(&member.pointee.queue_pair, 0) }
+        }
         let given = fabric_load32(&header.pointee.next_queue_pair) &+ UInt32(FABRIC_FIRST_NUMBER)
         for n in 0..<min(UInt32(FABRIC_QUEUE_PAIRS), given) {
             let entry = queuePair(n)
@@ -100,8 +100,8 @@ struct Segment {
     }
 
     func isAlive(_ number: UInt32) -> Bool {
-        let pid = fabric_load32(slot(number))
-        return pid != 0 && !isGone(pid)
+        let thread = fabric_load32(&slot(number).pointee.thread)
+        return thread != 0 && !isGone(thread)
     }
 
     // MARK: memory regions

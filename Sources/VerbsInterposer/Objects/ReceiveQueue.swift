@@ -44,6 +44,12 @@ struct ReceiveQueue {
         return (requests[place], pieces + place * piecesEach)
     }
 
+    /// Undoes the last take, after which nothing was posted.
+    mutating func putBack() {
+        first = (first + depth - 1) % depth
+        count += 1
+    }
+
     /// `wanted` is at least `count`.
     mutating func resize(_ wanted: Int) {
         var larger = ReceiveQueue(depth: wanted, pieces: piecesEach)

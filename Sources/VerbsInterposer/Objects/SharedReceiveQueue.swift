@@ -72,6 +72,8 @@ final class SharedReceiveQueue {
         return taken
     }
 
+    func putBack() { queue.putBack() }
+
     /// Reached at once when fewer are posted already.
     func setLimit(_ wanted: Int) {
         limit = wanted

@@ -78,11 +78,11 @@ extension Segment {
         unlockNames()
     }
 
-    /// The lock is the process's pid, so that one killed inside takes nobody with it.
+    /// The lock is a thread's number, so that one killed inside takes nobody with it.
     func unlockNames() { fabric_store32(&header.pointee.names_lock, 0) }
 
     func lockNames() {
-        let me = UInt32(bitPattern: getpid())
+        let me = fabric_thread()
         while fabric_claim32(&header.pointee.names_lock, 0, me) == 0 {
             let owner = fabric_load32(&header.pointee.names_lock)
             if owner != 0, isGone(owner), fabric_claim32(&header.pointee.names_lock, owner, me) != 0 {

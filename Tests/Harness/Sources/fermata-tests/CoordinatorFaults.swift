@@ -15,18 +15,20 @@ enum CoordinatorFaults {
 
     static func all(_ options: Options) -> [TestCase] {
         let points = steps.flatMap { [$0, "after-\($0)"] }
+        // One process with threads, or a tree of processes with pipes.
         return points.flatMap { point in
-            CheckpointMode.allCases.map { mode in
-                TestCase("faults.coordinator.\(point).\(mode.rawValue)", tags: ["faults"]) {
-                    try dies(at: point, mode, $0)
-                }
-            }
-        }
+            [
+                test(point, .stop, PlainPrograms.selfCheck), test(point, .fork, PlainPrograms.python),
+            ]
+        } + [test("fork", .fork, PlainPrograms.selfCheck)]  // while the copy is being made
     }
 
-    /// One process with threads, or a tree of processes with pipes.
-    private static func program(_ mode: CheckpointMode) -> JobProgram {
-        mode == .stop ? PlainPrograms.selfCheck : PlainPrograms.python
+    private static func test(
+        _ point: String, _ mode: CheckpointMode, _ program: JobProgram
+    ) -> TestCase {
+        TestCase("faults.coordinator.\(point).\(mode.rawValue)", tags: ["faults"]) {
+            try dies(at: point, mode, program, $0)
+        }
     }
 
     private static func begin(
@@ -52,9 +54,8 @@ enum CoordinatorFaults {
     }
 
     private static func dies(
-        at point: String, _ mode: CheckpointMode, _ context: TestContext
+        at point: String, _ mode: CheckpointMode, _ program: JobProgram, _ context: TestContext
     ) throws {
-        let program = program(mode)
         let reference = try Reference.of(program, context)
         let (run, coordinator) = try begin(
             program, reference, context, extra: ["FERMATA_FAULT": point])

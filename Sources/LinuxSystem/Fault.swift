@@ -3,10 +3,10 @@ import Glibc
 
 /// Fault injection for the tests: FERMATA_FAULT names a point (`capture`, `after-capture`, …) at
 /// which this process kills itself with SIGKILL, as a crash would.
-enum Fault {
+public enum Fault {
     private static let wanted = getenv("FERMATA_FAULT").map { String(cString: $0) }
 
-    static func point(_ name: String) {
+    public static func point(_ name: String) {
         if let wanted, wanted == name { kill(getpid(), SIGKILL) }
     }
 }
