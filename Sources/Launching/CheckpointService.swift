@@ -207,7 +207,10 @@ final class CheckpointService: @unchecked Sendable {
                 $0.totalBytes = pager.totalBytes
             }
             $0.processes = view.processes().compactMap(Self.describe)
-            if withVerbs, let verbs = try? VerbsSegment.mapped(in: view)?.status() { $0.verbs = verbs }
+            let living = Set($0.processes.filter { $0.state != "Z" }.map(\.pid))
+            if withVerbs, let verbs = try? VerbsSegment.mapped(in: view)?.status(of: living) {
+                $0.verbs = verbs
+            }
         }
     }
 

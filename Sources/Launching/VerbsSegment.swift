@@ -40,12 +40,13 @@ struct VerbsSegment {
 
     // MARK: what is in it
 
-    /// nil when no process has set it up, or one with another layout.
-    func status() throws -> ControlVerbsStatus? {
+    /// What processes that live have in it; `processes`: as their own pid namespace numbers them. nil
+    /// when no process has set it up, or one with another layout.
+    func status(of processes: Set<Int32>) throws -> ControlVerbsStatus? {
         let header = try records(fabric_segment_head.self, at: 0, count: 1)[0]
         guard header.magic == UInt64(FABRIC_MAGIC) else { return nil }
-        let pids = try self.pids()
-        let pairs = try queuePairs(header)
+        let pids = try self.pids().filter { processes.contains($0.value) }
+        let pairs = try queuePairs(header).filter { pids[$0.entry.owner - 1] != nil }
         let owners = Dictionary(uniqueKeysWithValues: pairs.map { ($0.number, $0.entry.owner) })
         return .with {
             $0.device = "fermata0"

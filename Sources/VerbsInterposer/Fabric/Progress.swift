@@ -130,18 +130,19 @@ final class Helper {
 }
 
 extension Engine {
-    /// How long the helper may sleep, in nanoseconds; -1: until the doorbell rings.
+    /// How long the helper may sleep, in nanoseconds; -1: until the doorbell rings. What is posted
+    /// meanwhile does not wake it: the answer does, unless the peer has died, which nobody rings for.
     fileprivate func pause(isPolled: Bool) -> Int64 {
         if isPolled || hasTimers { return 1_000_000 }
-        return connections.connected > 0 ? Self.connectionCheck : -1
+        return connections.connected > 0 || hasNumbered ? Self.peerCheck : -1
     }
 
-    private static var connectionCheck: Int64 { 500_000_000 }
+    private static var peerCheck: Int64 { 500_000_000 }
 
     /// Twice a second: whether the processes at the other ends of rdma_cm connections live.
     fileprivate func checkConnections() {
         let now = fabric_now()
-        guard now >= connectionsCheckedAt + Self.connectionCheck else { return }
+        guard now >= connectionsCheckedAt + Self.peerCheck else { return }
         connectionsCheckedAt = now
         connections.checkPeers(self)
     }

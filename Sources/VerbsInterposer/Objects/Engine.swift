@@ -221,6 +221,9 @@ final class Engine {
         return numbered[index]
     }
 
+    /// There are queue pairs, or shared receive queues with numbers.
+    var hasNumbered: Bool { numbered.count > freeNumbered.count }
+
     /// The queue pairs that applications know.
     var queuePairs: [QueuePair] {
         numbered.compactMap { if case .pair(let queuePair) = $0 { queuePair } else { nil } }

@@ -100,9 +100,7 @@ extension JobProgram {
         }
         try BuiltPrograms.make(context)
         let files = FileManager.default
-        for need in needs(places) where !JobProgram.exists(need) {
-            throw TestSkip("\(need) is not there (see Tests/Jobs/packages.txt)")
-        }
+        try JobProgram.skipWithout(needs(places))
         for input in inputs {
             let name = (input as NSString).lastPathComponent
             try files.copyItem(
@@ -110,7 +108,13 @@ extension JobProgram {
         }
     }
 
-    private static func skipWithoutVerbs(_ places: Places) throws {
+    static func skipWithout(_ needs: [String]) throws {
+        for need in needs where !exists(need) {
+            throw TestSkip("\(need) is not there (see Tests/Jobs/packages.txt)")
+        }
+    }
+
+    static func skipWithoutVerbs(_ places: Places) throws {
         let development = "/usr/lib/x86_64-linux-gnu/libibverbs.so"
         guard exists(development) else {
             throw TestSkip("\(development) is not there (see Tests/packages.txt)")

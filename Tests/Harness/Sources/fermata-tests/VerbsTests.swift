@@ -1,0 +1,109 @@
+import Foundation
+import HarnessKit
+
+/// Group `verbs`, second part: peers that die, and strangers.
+enum VerbsTests {
+    static func all(_ options: Options) -> [TestCase] {
+        let rounds = options.all ? 200 : 20
+        let services = ["send", "large", "write", "read", "atomic", "events", "uc", "ud"]
+        return services.map { service in
+            TestCase("verbs.death-\(service)", tags: ["verbs"]) { try death(service, rounds, $0) }
+        } + [
+            TestCase("verbs.death-rdma-cm", tags: ["verbs"], deathOfConnection),
+            TestCase("verbs.strangers", tags: ["verbs"], strangers),
+            TestCase("verbs.strangers-rdma-cm", tags: ["verbs"], strangersByAddress),
+            TestCase("verbs.outsider", tags: ["verbs"], outsider),
+        ]
+    }
+
+    private static let options = ["--verbs", "soft"]
+
+    private static func places(_ context: TestContext) throws -> Places {
+        let places = Places(context.options)
+        try JobProgram.skipWithoutVerbs(places)
+        try BuiltPrograms.makeVerbs(context)
+        return places
+    }
+
+    /// A process whose peer gets SIGKILL is told what an adapter would tell, in every round.
+    private static func death(_ service: String, _ rounds: Int, _ context: TestContext) throws {
+        let program = try places(context).verbsBuilt + "/death"
+        let run = try context.runJob("job", [program, service, "\(rounds)"], options: options)
+        let status = try run.finish(seconds: 60 + Double(rounds), "death \(service)")
+        try expect(
+            status == .exited(0) && run.outputText == "\(rounds) rounds\n",
+            "death \(service): \(status), '\(run.outputText)'\(run.complaint)")
+        try context.expectNothingLeft("after the job's end")
+    }
+
+    /// Each side of an rdma_cm connection is told that the other has died, and ends.
+    private static func deathOfConnection(_ context: TestContext) throws {
+        _ = try places(context)
+        try JobProgram.skipWithout(["rping"])
+        let script = """
+            rping -s -a 127.0.0.1 -C 100000000 >server.out 2>&1 & server=$!
+            sleep 0.5
+            rping -c -a 127.0.0.1 -C 100000000 >client.out 2>&1 & client=$!
+            sleep 0.5
+            eval "kill -9 \\$$1; wait \\$$2"
+            cat "$2.out"
+            """
+        for (victim, survivor) in [("server", "client"), ("client", "server")] {
+            let run = try context.runJob(
+                "job-\(victim)", ["bash", "-c", script, "script", victim, survivor], options: options)
+            _ = try run.finish(seconds: 20, "the \(survivor), whose \(victim) was killed")
+            try expect(
+                run.outputText.contains("\(survivor) DISCONNECT EVENT"),
+                "the \(survivor) was not told: '\(run.outputText)'\(run.complaint)")
+        }
+    }
+
+    /// Two jobs on one host use the same numbers, keys and LID, and never meet.
+    private static func strangers(_ context: TestContext) throws {
+        let program = try places(context).verbsBuilt + "/stranger"
+        let one = try context.runJob("one", [program, "one", "other"], options: options)
+        let other = try context.runJob("other", [program, "other", "one", "5"], options: options)
+        for (name, run) in [("one", one), ("other", other)] {
+            let status = try run.finish(seconds: 60, "job \(name)")
+            try expect(
+                status == .exited(0) && run.outputText == "nobody there, nothing came\n",
+                "job \(name): \(status), '\(run.outputText)'\(run.complaint)")
+        }
+    }
+
+    /// A server of one job does not hear a client of another, at the same address and port.
+    private static func strangersByAddress(_ context: TestContext) throws {
+        _ = try places(context)
+        try JobProgram.skipWithout(["rping"])
+        let server = try context.runJob(
+            "server", ["rping", "-s", "-a", "127.0.0.1", "-C", "10"], options: options)
+        let client = ["rping", "-c", "-a", "127.0.0.1", "-C", "10"]
+        let stranger = try context.runJob("client", client, options: options)
+        _ = try stranger.finish(seconds: 20, "the client")
+        try expect(
+            readText(stranger.errorPath).contains("RDMA_CM_EVENT_REJECTED"),
+            "the client was not rejected: '\(stranger.outputText)'\(stranger.complaint)")
+        let end = server.process.wait(seconds: 0.5)
+        try expect(end == nil, "the other job's server heard it, and ended: \(end!)")
+        try context.killJob("server", server)
+    }
+
+    /// A process that is not of the job gets nothing at its door, though it knows where it is.
+    private static func outsider(_ context: TestContext) throws {
+        guard let library = try places(context).verbsLibrary else { return }
+        try JobProgram.skipWithout(["ibv_devinfo"])
+        let look = "ibv_devinfo >/dev/null 2>&1; echo $?; "
+        let job = try context.runJob(
+            "job", ["bash", "-c", look + "echo \"door $FERMATA_VERBS\"; sleep 100"], options: options)
+        let door = try job.waitForLine("door ", seconds: 20).dropFirst("door ".count)
+        try expect(job.outputText.hasPrefix("0\n"), "inside the job: '\(job.outputText)'\(job.complaint)")
+        try expect(FileManager.default.fileExists(atPath: String(door)), "there is no door \(door)")
+        let outside = try context.start(
+            "outsider", ["bash", "-c", look],
+            extra: ["LD_PRELOAD": library, "FERMATA_VERBS": String(door)])
+        _ = try outside.finish(seconds: 20, "the outsider")
+        let told = outside.outputText
+        try expect(told != "0\n" && told.hasSuffix("\n"), "the outsider got in: '\(told)'")
+        try context.killJob("job", job)
+    }
+}
