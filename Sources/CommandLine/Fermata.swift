@@ -75,4 +75,5 @@ struct JSONFlag: ParsableArguments {
 
 extension CaptureOptions.Mode: ExpressibleByArgument {}
 extension VerbsMode: ExpressibleByArgument {}
+extension LinkLayer: ExpressibleByArgument {}
 extension CaptureOptions.FilePolicy: ExpressibleByArgument {}

@@ -45,6 +45,9 @@ struct Run: ParsableCommand {
     )
     var verbs: VerbsMode = .off
 
+    @Option(help: "What the adapter of --verbs soft is connected to: infiniband, or ethernet (RoCE v2).")
+    var linkLayer: LinkLayer = .infiniband
+
     @Argument(parsing: .postTerminator, help: "The command and its arguments, after --.")
     var command: [String] = []
 
@@ -91,7 +94,10 @@ struct Run: ParsableCommand {
                 text: "--verbs soft: libibverbs.so.1 is not beside this program; build it: Launchers/build-verbs")
         }
         let before = Shared.environment("LD_PRELOAD").map { ":" + $0 } ?? ""
-        return ["LD_PRELOAD=\(library)\(before)", "FERMATA_VERBS=\(runtime.verbs(name))"]
+        return [
+            "LD_PRELOAD=\(library)\(before)", "FERMATA_VERBS=\(runtime.verbs(name))",
+            "FERMATA_LINK_LAYER=\(linkLayer.rawValue)",
+        ]
     }
 }
 

@@ -35,7 +35,8 @@ struct VerbsReport: Encodable {
     }
 
     func show() {
-        Terminal.print("  \(device)  GUID \(guid)  LID \(lid)  soft fabric  queue pairs: \(queuePairs.count)")
+        let port = lid == 0 ? "Ethernet" : "LID \(lid)"
+        Terminal.print("  \(device)  GUID \(guid)  \(port)  soft fabric  queue pairs: \(queuePairs.count)")
         guard !queuePairs.isEmpty else { return }
         let rows = queuePairs.map { pair in
             [

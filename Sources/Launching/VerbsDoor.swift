@@ -58,6 +58,14 @@ final class VerbsDoor {
     }
 }
 
+/// What the soft adapter is connected to, for programs that behave differently. Decided when a job's
+/// first process opens the adapter, and kept over restarts.
+public enum LinkLayer: String, Sendable, CaseIterable {
+    case infiniband
+    /// RoCE v2: no LIDs, every address has a GID.
+    case ethernet
+}
+
 /// How the job's processes get the interposer.
 public enum VerbsMode: String, Sendable, CaseIterable {
     /// What the machine has; Fermata refuses a job that opens an adapter.

@@ -104,7 +104,9 @@ struct fabric_ring {
     uint32_t lid; \
     uint64_t guid;               /* of the node, network byte order */ \
     uint64_t events;             /* counts multicast changes */ \
-    uint64_t unused[2];
+    uint32_t link_layer;         /* IBV_LINK_LAYER_INFINIBAND 1, _ETHERNET 2 */ \
+    uint32_t unused; \
+    uint64_t unused_too;
 struct fabric_segment_head { FABRIC_SEGMENT_HEAD };
 struct fabric_segment {
     FABRIC_SEGMENT_HEAD

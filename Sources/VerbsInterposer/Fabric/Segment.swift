@@ -26,13 +26,25 @@ struct Segment {
         nameNode()
     }
 
-    /// The node's GUID and LID, which stay what they are over restarts. The first byte marks a
-    /// GUID that no manufacturer has given out.
+    /// The node's GUID, LID and link layer, which stay what they are over restarts. The first byte
+    /// marks a GUID that no manufacturer has given out.
     private func nameNode() {
+        let isEthernetWanted = getenv("FERMATA_LINK_LAYER").map { strcmp($0, "ethernet") == 0 } ?? false
+        let wanted = isEthernetWanted ? IBV_LINK_LAYER_ETHERNET : IBV_LINK_LAYER_INFINIBAND
+        _ = fabric_claim32(&header.pointee.link_layer, 0, UInt32(wanted))
+        if !isEthernet { _ = fabric_claim32(&header.pointee.lid, 0, 1) }
         var random: UInt64 = 0
         guard fabric_load64(&header.pointee.guid) == 0, getrandom(&random, 8, 0) == 8 else { return }
         _ = fabric_claim64(&header.pointee.guid, 0, random & ~0xff | 0x02)
-        _ = fabric_claim32(&header.pointee.lid, 0, 1)
+    }
+
+    /// RoCE v2: no LIDs, and every address has a global route.
+    var isEthernet: Bool { header.pointee.link_layer == UInt32(IBV_LINK_LAYER_ETHERNET) }
+
+    /// What an address must have: the only port and GID there are, and on Ethernet a GID.
+    func isAddress(_ attributes: ibv_ah_attr) -> Bool {
+        guard attributes.port_num == 1 else { return false }
+        return attributes.is_global != 0 ? attributes.grh.sgid_index == 0 : !isEthernet
     }
 
     // MARK: processes

@@ -44,17 +44,26 @@ enum DeviceFiles {
         tree.add(file: port + "/state", "4: ACTIVE\n")
         tree.add(file: port + "/phys_state", "5: LinkUp\n")
         tree.add(file: port + "/rate", "100 Gb/sec (4X EDR)\n")
-        tree.add(file: port + "/link_layer", "InfiniBand\n")
+        tree.add(file: port + "/link_layer", computed: { isEthernet() ? "Ethernet\n" : "InfiniBand\n" })
         tree.add(file: port + "/lid_mask_count", "0\n")
         tree.add(file: port + "/sm_sl", "0\n")
         tree.add(file: port + "/lid", computed: { "0x" + hexadecimal(lid()) + "\n" })
         tree.add(file: port + "/sm_lid", computed: { "0x" + hexadecimal(lid()) + "\n" })
         tree.add(
             file: port + "/cap_mask",
-            computed: { "0x" + hexadecimal(Device.port(lid()).port_cap_flags, digits: 8) + "\n" })
+            computed: { "0x" + hexadecimal(capabilities(), digits: 8) + "\n" })
         tree.add(file: port + "/pkeys/0", "0xffff\n")
         tree.add(file: port + "/gids/0", computed: { groups(Device.gid(guid()), 16) + "\n" })
-        tree.add(file: port + "/gid_attrs/types/0", "IB/RoCE v1\n")
+        tree.add(
+            file: port + "/gid_attrs/types/0",
+            computed: { isEthernet() ? "RoCE v2\n" : "IB/RoCE v1\n" })
+        tree.add(file: port + "/gid_attrs/ndevs/0", computed: { isEthernet() ? "lo\n" : "" })
+    }
+
+    private static func isEthernet() -> Bool { Engine.start()?.segment.isEthernet ?? false }
+
+    private static func capabilities() -> UInt32 {
+        Engine.start().map { Device.port($0.segment).port_cap_flags } ?? 0
     }
 
     private static func guid() -> UInt64 { Engine.start()?.segment.header.pointee.guid ?? 0 }

@@ -98,7 +98,7 @@ public func queryPort(
     _ context: UnsafeMutablePointer<ibv_context>, _ port: UInt8, _ attributes: UnsafeMutableRawPointer
 ) -> Int32 {
     guard port == 1 else { return failure(EINVAL) }
-    var full = Device.port(Context.of(context).engine.segment.header.pointee.lid)
+    var full = Device.port(Context.of(context).engine.segment)
     memcpy(attributes, &full, Int(FERMATA_OLD_PORT_BYTES))
     return 0
 }
@@ -116,7 +116,7 @@ public func queryGID(
     return 0
 }
 
-/// `type`: enum ibv_gid_type_sysfs; 0 is InfiniBand (and RoCE v1, which sysfs calls the same).
+/// `type`: enum ibv_gid_type_sysfs; 0 is InfiniBand (and RoCE v1, which sysfs calls the same), 1 RoCE v2.
 @c(fermata_ibv_query_gid_type)
 public func queryGIDType(
     _ context: UnsafeMutablePointer<ibv_context>, _ port: UInt8, _ index: UInt32,
@@ -126,15 +126,18 @@ public func queryGIDType(
         errorNumber = EINVAL
         return -1
     }
-    type.pointee = 0
+    type.pointee = Context.of(context).engine.segment.isEthernet ? 1 : 0
     return 0
 }
 
 private func gidEntry(_ context: UnsafeMutablePointer<ibv_context>) -> ibv_gid_entry {
     var entry = ibv_gid_entry()
-    entry.gid = Device.gid(Context.of(context).engine.segment.header.pointee.guid)
+    let segment = Context.of(context).engine.segment
+    entry.gid = Device.gid(segment.header.pointee.guid)
     entry.port_num = 1
-    entry.gid_type = IBV_GID_TYPE_IB.rawValue
+    entry.gid_type = segment.isEthernet ? IBV_GID_TYPE_ROCE_V2.rawValue : IBV_GID_TYPE_IB.rawValue
+    let loopback: UInt32 = 1  // in every network namespace (LOOPBACK_IFINDEX, include/net/flow.h)
+    entry.ndev_ifindex = segment.isEthernet ? loopback : 0
     return entry
 }
 

@@ -34,7 +34,7 @@ func fillOperations(_ handle: UnsafeMutablePointer<fermata_context>) {
     }
     verbs.pointee.query_port = { context, port, attributes, size in
         guard port == 1 else { return EINVAL }
-        var full = Device.port(Context.of(context!).engine.segment.header.pointee.lid)
+        var full = Device.port(Context.of(context!).engine.segment)
         memcpy(attributes!, &full, min(size, MemoryLayout<ibv_port_attr>.size))
         return 0
     }

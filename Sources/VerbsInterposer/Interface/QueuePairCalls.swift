@@ -84,10 +84,10 @@ public func destroyQP(_ qp: UnsafeMutablePointer<ibv_qp>) -> Int32 {
 public func createAH(
     _ pd: UnsafeMutablePointer<ibv_pd>, _ attributes: UnsafeMutablePointer<ibv_ah_attr>
 ) -> UnsafeMutablePointer<ibv_ah>? {
-    guard attributes.pointee.port_num == 1,
-        attributes.pointee.is_global == 0 || attributes.pointee.grh.sgid_index == 0
-    else { return fail(EINVAL) }
-    let made = Engine.locked { AddressHandle(ProtectionDomain.of(pd), attributes.pointee) }
+    let domain = ProtectionDomain.of(pd)
+    let segment = Context.of(pd.pointee.context).engine.segment
+    guard segment.isAddress(attributes.pointee) else { return fail(EINVAL) }
+    let made = Engine.locked { AddressHandle(domain, attributes.pointee) }
     return UnsafeMutableRawPointer(made.handle).assumingMemoryBound(to: ibv_ah.self)
 }
 

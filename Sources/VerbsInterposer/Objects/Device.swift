@@ -103,7 +103,8 @@ enum Device {
         return a
     }
 
-    static func port(_ lid: UInt32) -> ibv_port_attr {
+    static func port(_ segment: Segment) -> ibv_port_attr {
+        let lid = segment.header.pointee.lid
         var p = ibv_port_attr()
         p.state = IBV_PORT_ACTIVE
         p.max_mtu = IBV_MTU_4096
@@ -118,7 +119,7 @@ enum Device {
         p.active_width = 2  // 4x
         p.active_speed = 32  // EDR
         p.phys_state = 5  // LinkUp
-        p.link_layer = UInt8(IBV_LINK_LAYER_INFINIBAND)
+        p.link_layer = UInt8(segment.header.pointee.link_layer)
         return p
     }
 }

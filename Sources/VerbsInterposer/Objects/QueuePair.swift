@@ -196,10 +196,7 @@ final class QueuePair {
         guard bad == 0 else { return bad }
         if has(IBV_QP_PORT), wanted.port_num != 1 { return EINVAL }
         if has(IBV_QP_PKEY_INDEX), wanted.pkey_index != 0 { return EINVAL }
-        if has(IBV_QP_AV), wanted.ah_attr.port_num != 1 { return EINVAL }
-        if has(IBV_QP_AV), wanted.ah_attr.is_global != 0, wanted.ah_attr.grh.sgid_index != 0 {
-            return EINVAL
-        }
+        if has(IBV_QP_AV), !engine.segment.isAddress(wanted.ah_attr) { return EINVAL }
         if has(IBV_QP_MAX_QP_RD_ATOMIC), Int32(wanted.max_rd_atomic) > Device.maxReads { return EINVAL }
         if has(IBV_QP_MAX_DEST_RD_ATOMIC), Int32(wanted.max_dest_rd_atomic) > Device.maxReads {
             return EINVAL

@@ -39,7 +39,7 @@ package struct Options: Sendable {
                                .build/test-jobs in the repository)
           --seed N             seed of all random choices (default 1)
           --instants K         random instants per program (default 3)
-          --all                20 instants per program, 100 kills of coordinators, 200 flipped bytes
+          --all                20 instants per program (100 of verbs), 100 kills of coordinators, 200 flipped bytes
           --filter REGEX       only tests whose name matches
           --tag TAG            only tests with this tag (may be given several times)
           --jobs N             tests at a time (default 1)

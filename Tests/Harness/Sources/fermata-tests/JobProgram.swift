@@ -31,6 +31,8 @@ struct JobProgram: Sendable {
     /// made while the machine was busy, and the run that is to be checkpointed may be much quicker.
     var seconds = Double.infinity
     var tags: [String] = []
+    /// Random instants in the long form.
+    var instantsInAll = 20
 }
 
 /// Where the things are that the programs consist of.

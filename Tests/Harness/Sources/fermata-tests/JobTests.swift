@@ -28,7 +28,8 @@ enum JobTests {
             let undisturbed = TestCase("\(name).undisturbed", tags: tags) {
                 try underTheTool(program, $0)
             }
-            let instants = (1...max(1, options.instants)).map { number in
+            let count = options.all ? max(options.instants, program.instantsInAll) : options.instants
+            let instants = (1...max(1, count)).map { number in
                 TestCase("\(name).instant-\(number)", tags: tags + ["instants"]) {
                     try instant(program, number, $0)
                 }

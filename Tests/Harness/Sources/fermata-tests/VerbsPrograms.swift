@@ -20,23 +20,26 @@ enum VerbsPrograms {
             command: { ["\($0.verbsBuilt)/fire", service] },
             options: options,
             needs: { ["\($0.verbsBuilt)/fire"] },
-            needsVerbs: true)
+            needsVerbs: true,
+            instantsInAll: 100)
     }
 
     /// Those that come with rdma-core: not written by us, and silent until the end.
     private static let pingpongs = [
         pingpong("rc", iterations: 1_500_000), pingpong("uc", iterations: 1_200_000),
         pingpong("ud", iterations: 1_500_000), pingpong("srq", iterations: 2_500_000),
+        pingpong("rc", iterations: 1_500_000, on: "ethernet", ["-g", "0"]),
     ]
 
-    private static func pingpong(_ service: String, iterations: Int) -> JobProgram {
+    private static func pingpong(
+        _ service: String, iterations: Int, on layer: String = "infiniband", _ arguments: [String] = []
+    ) -> JobProgram {
         let program = "ibv_\(service)_pingpong"
+        let words = [program, "-c", "-n", "\(iterations)"] + arguments
         return JobProgram(
-            name: "pingpong-\(service)",
-            command: {
-                ["bash", "\($0.sources)/verbs/pingpong.sh", program, "-c", "-n", "\(iterations)"]
-            },
-            options: options,
+            name: "pingpong-\(service)" + (layer == "ethernet" ? "-roce" : ""),
+            command: { ["bash", "\($0.sources)/verbs/pingpong.sh"] + words },
+            options: options + ["--link-layer", layer],
             needs: { _ in ["bash", "grep", program] },
             needsVerbs: true,
             normalise: withoutTimingsAndAddresses,
