@@ -163,9 +163,18 @@ public final class JobCapture {
     }
 
     private func terminals() throws {
+        let slaves = context.inventory.openFiles.compactMap { file -> ImageTerminal? in
+            if case .terminal(let terminal)? = file.kind, !terminal.master { terminal } else { nil }
+        }
         for i in context.inventory.openFiles.indices {
             guard case .terminal(var terminal)? = context.inventory.openFiles[i].kind, terminal.master,
-                let master = context.terminalMasters[terminal.index],
+                let master = context.terminalMasters[terminal.index]
+            else { continue }
+            terminal.hungUp = TerminalCapture.isHungUp(master)
+            context.inventory.openFiles[i].terminal = terminal
+            // To look into one whose slave nobody has opened yet would hang it up.
+            let isOpen = slaves.contains { $0.controllingName || $0.index == terminal.index }
+            guard isOpen || terminal.hungUp,
                 let queues = TerminalQueues(master: master, packetMode: terminal.packetMode)
             else { continue }
             let content = try queues.content()

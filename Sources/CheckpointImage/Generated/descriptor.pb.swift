@@ -701,6 +701,9 @@ public nonisolated struct ImageTerminal: Sendable {
   /// output: 0 runs, 1 stopped by VSTOP, 2 by TCOOFF
   public var stop: UInt32 = 0
 
+  /// master: the slave was open once, and no longer is
+  public var hungUp: Bool = false
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -2088,7 +2091,7 @@ nonisolated extension ImageProcessDescriptor: SwiftProtobuf.Message, SwiftProtob
 
 nonisolated extension ImageTerminal: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Terminal"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}master\0\u{3}controlling_name\0\u{1}attributes\0\u{3}window_size\0\u{1}session\0\u{3}foreground_group\0\u{1}output\0\u{1}input\0\u{1}locked\0\u{3}packet_mode\0\u{1}supervised\0\u{1}stop\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}index\0\u{1}master\0\u{3}controlling_name\0\u{1}attributes\0\u{3}window_size\0\u{1}session\0\u{3}foreground_group\0\u{1}output\0\u{1}input\0\u{1}locked\0\u{3}packet_mode\0\u{1}supervised\0\u{1}stop\0\u{3}hung_up\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2109,6 +2112,7 @@ nonisolated extension ImageTerminal: SwiftProtobuf.Message, SwiftProtobuf._Messa
       case 11: try { try decoder.decodeSingularBoolField(value: &self.packetMode) }()
       case 12: try { try decoder.decodeSingularBoolField(value: &self.supervised) }()
       case 13: try { try decoder.decodeSingularUInt32Field(value: &self.stop) }()
+      case 14: try { try decoder.decodeSingularBoolField(value: &self.hungUp) }()
       default: break
       }
     }
@@ -2154,6 +2158,9 @@ nonisolated extension ImageTerminal: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if self.stop != 0 {
       try visitor.visitSingularUInt32Field(value: self.stop, fieldNumber: 13)
     }
+    if self.hungUp != false {
+      try visitor.visitSingularBoolField(value: self.hungUp, fieldNumber: 14)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2171,6 +2178,7 @@ nonisolated extension ImageTerminal: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs.packetMode != rhs.packetMode {return false}
     if lhs.supervised != rhs.supervised {return false}
     if lhs.stop != rhs.stop {return false}
+    if lhs.hungUp != rhs.hungUp {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

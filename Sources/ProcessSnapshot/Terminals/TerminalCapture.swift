@@ -22,6 +22,13 @@ struct TerminalCapture {
         static let getLock: UInt = 0x8004_5439, setControlling: UInt = 0x540E
     }
 
+    /// Whether the slave was open and no longer is: read(2) of the master gives EIO once what waits
+    /// is read, while before the first open it waits (TTY_OTHER_CLOSED, drivers/tty/pty.c).
+    static func isHungUp(_ master: Descriptor) -> Bool {
+        var state = pollfd(fd: master.number, events: 0, revents: 0)
+        return poll(&state, 1, 0) == 1 && state.revents & Int16(POLLHUP) != 0
+    }
+
     func capture(_ source: DescriptorSource, major: UInt32, minor: UInt32) throws -> ImageOpenFile {
         var terminal = ImageTerminal()
         if major == 5 && minor == 0 {

@@ -74,7 +74,9 @@ final class TerminalRestore {
             var on: Int32 = 1
             try master.control(Request.setPacket, &on)
         }
-        guard !terminal.output.isEmpty || !terminal.input.isEmpty || terminal.stop != 0 else { return }
+        let isEmpty = terminal.output.isEmpty && terminal.input.isEmpty && terminal.stop == 0
+        // Opening the slave and closing it again is what hangs a terminal up.
+        guard !isEmpty || terminal.hungUp else { return }
         guard let queues = TerminalQueues(master: master, packetMode: terminal.packetMode) else {
             throw RestoreError("pseudo-terminal \(terminal.index) cannot be filled again")
         }
