@@ -72,7 +72,9 @@ long fermata_uffd_wake(int fd, uint64_t start, uint64_t length) {
 
 long fermata_uffd_read(int fd, struct fermata_uffd_message *message) {
     struct uffd_msg m;
-    long n = fermata_syscall(SYS_read, fd, (long)&m, sizeof m, 0, 0, 0);
+    long n;
+    // The kernel looks for signals before it looks at O_NONBLOCK.
+    do n = fermata_syscall(SYS_read, fd, (long)&m, sizeof m, 0, 0, 0); while (n == -EINTR);
     if (n == -EAGAIN) return 0;
     if (n < 0) return n;
     if (n != sizeof m) return -EIO;

@@ -113,9 +113,10 @@ public final class Pager: @unchecked Sendable {
         try space.reader.read(at: from, into: bytes)
         let source = UnsafeRawPointer(bytes.baseAddress!) + Int(position - from)
         var done: UInt64 = 0
+        var step = count
         while done < count {
             let n = fermata_uffd_copy(
-                space.descriptor.number, address + done, source + Int(done), count - done)
+                space.descriptor.number, address + done, source + Int(done), min(step, count - done))
             if n > 0 {
                 done += UInt64(n)
                 continue
@@ -126,10 +127,15 @@ public final class Pager: @unchecked Sendable {
                 take(space, address, done)
                 resident.add(done, ordering: .relaxed)
                 return try serve(space)
-            case -Int(ENOENT), -Int(EFAULT), -Int(EINVAL):  // unmapped meanwhile
-                take(space, address, count)
-                try serve(space)
-                return
+            case -Int(ENOENT), -Int(EFAULT), -Int(EINVAL):
+                // The kernel fills one mapping at a time (mm/userfaultfd.c, validate_dst_vma), and
+                // mprotect(2) or madvise(2) may have split it without an event: page by page then.
+                // A page that cannot be had alone is unmapped.
+                if step > UInt64(Format.pageBytes) {
+                    step = UInt64(Format.pageBytes)
+                } else {
+                    done += step
+                }
             case -Int(ESRCH):  // the whole address space is gone: exit or exec
                 space.isGone = true
                 space.missing = []
