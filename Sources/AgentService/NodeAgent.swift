@@ -182,6 +182,7 @@ public func classify(_ error: any Error) -> (code: Int32, text: String) {
     switch error {
     case let error as Refusals: return (error.code, error.description)
     case let error as Refusal: return (error.limit.isTemporary ? 75 : 77, error.description)
+    case let error as JobEnded: return (69, error.description)
     case let error as NoSpace: return (73, error.description)
     case let error as SystemError:
         switch error.code {

@@ -7,6 +7,11 @@ import ImageStore
 import LinuxSystem
 import Tracing
 
+/// The process that the job's command started ended before it could be stopped.
+public struct JobEnded: Error, CustomStringConvertible {
+    public var description: String { "the job has ended" }
+}
+
 /// One checkpoint of one node, step by step. The steps are the directives of the agent's state
 /// machine; all of them run on one thread, because ptrace belongs to a thread.
 ///
@@ -101,7 +106,9 @@ public final class JobCapture {
             captured.append((zombie, image))
         }
         context.inventory.processes = captured.map(\.image)
-        context.inventory.rootPid = UInt32(context.innerPids[rootPid] ?? 0)
+        guard let root = context.innerPids[rootPid], captured.contains(where: { $0.image.pid == root })
+        else { throw JobEnded() }
+        context.inventory.rootPid = UInt32(root)
         try collectContents()
         if options.mode == .fork {
             for process in processes { try fork(process) }

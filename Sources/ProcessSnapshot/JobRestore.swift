@@ -52,6 +52,9 @@ public final class JobRestore {
 
     /// What would make the restart wrong or impossible, found before anything is touched.
     public func check() throws {
+        guard context.inventory.processes.contains(where: { pid_t($0.pid) == rootPid }) else {
+            throw RestoreError("the image lacks the process that the job's command started")
+        }
         let host = context.inventory.host
         let missing = host.xcr0 & ~fermata_xcr0()
         guard missing == 0 else {

@@ -20,6 +20,7 @@ enum ContractTests {
             TestCase("contract.interval", tags: ["contract"], interval),
             TestCase("contract.older-epoch", tags: ["contract"], olderEpoch),
             TestCase("contract.unknown-job", tags: ["contract"], unknownJob),
+            TestCase("contract.job-that-has-ended", tags: ["contract"], jobThatHasEnded),
             TestCase("contract.restart-preloaded", tags: ["contract"], preloaded),
         ]
     }
@@ -283,6 +284,37 @@ enum ContractTests {
                 result.errors.contains("nobody"),
                 "\(arguments) does not say which job it misses: \(result.lastWords)")
         }
+    }
+
+    /// A request that comes between the command's end and that of `run`: what is left to look at is
+    /// not the job, and no checkpoint may be made of it.
+    private static func jobThatHasEnded(_ context: TestContext) throws {
+        try JobProgram.skipWithout(["python3"])
+        let run = try context.runJob(
+            "job", ["bash", "-c", "echo pid $$; while ! [ -e stop ]; do sleep 0.01; done; exit 5"])
+        let pid = try run.waitForLine("pid ", seconds: 20).dropFirst("pid ".count)
+        // The coordinator waits for those who have connected. A checkpoint request without options is
+        // 0a 00 after its length (Sources/CoordinatorService/Schema).
+        let late = """
+            import os, socket, sys, time
+            coordinator = socket.socket(socket.AF_UNIX)
+            coordinator.connect(sys.argv[1])
+            time.sleep(0.2)
+            open("stop", "w")
+            while os.path.exists("/proc/" + sys.argv[2]): time.sleep(0.01)
+            coordinator.sendall(bytes([2, 0, 0, 0, 0x0a, 0]))
+            print(coordinator.makefile("rb").read())
+            """
+        let door = context.tool.environment["FERMATA_RUNTIME_DIR"]! + "/job.sock"
+        let request = try context.start("late", ["python3", "-c", late, door, String(pid)])
+        _ = try request.finish(seconds: 20, "the late request")
+        try expect(
+            request.outputText.contains("the job has ended"),
+            "the answer was \(request.outputText)\(request.complaint)")
+        let status = try run.finish(seconds: 20, "fermata run")
+        try expect(status == .exited(5), "exit 5 became \(status)\(run.complaint)")
+        let epochs = try context.tool.epochs(of: "job")
+        try expect(epochs.isEmpty, "there are checkpoints of a job that had ended: \(epochs)")
     }
 
     private static func preloaded(_ context: TestContext) throws {
