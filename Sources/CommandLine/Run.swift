@@ -45,8 +45,10 @@ struct Run: ParsableCommand {
     )
     var verbs: VerbsMode = .off
 
-    @Option(help: "What the adapter of --verbs soft is connected to: infiniband, or ethernet (RoCE v2).")
-    var linkLayer: LinkLayer = .infiniband
+    @Option(
+        help: "What the adapter of --verbs soft is connected to: infiniband (the default), or ethernet (RoCE v2)."
+    )
+    var linkLayer: LinkLayer?
 
     @Argument(parsing: .postTerminator, help: "The command and its arguments, after --.")
     var command: [String] = []
@@ -54,6 +56,9 @@ struct Run: ParsableCommand {
     func validate() throws {
         guard let first = command.first, !first.isEmpty else {
             throw ValidationError("no command; write: fermata run -- COMMAND…")
+        }
+        guard linkLayer == nil || verbs == .soft else {
+            throw ValidationError("--link-layer says what the adapter of --verbs soft is; add --verbs soft")
         }
     }
 
@@ -96,7 +101,7 @@ struct Run: ParsableCommand {
         let before = Shared.environment("LD_PRELOAD").map { ":" + $0 } ?? ""
         return [
             "LD_PRELOAD=\(library)\(before)", "FERMATA_VERBS=\(runtime.verbs(name))",
-            "FERMATA_LINK_LAYER=\(linkLayer.rawValue)",
+            "FERMATA_LINK_LAYER=\((linkLayer ?? .infiniband).rawValue)",
         ]
     }
 }

@@ -178,16 +178,16 @@ public final class JobCapture {
                 let master = context.terminalMasters[terminal.index]
             else { continue }
             terminal.hungUp = TerminalCapture.isHungUp(master)
-            context.inventory.openFiles[i].terminal = terminal
             // To look into one whose slave nobody has opened yet would hang it up.
             let isOpen = slaves.contains { $0.controllingName || $0.index == terminal.index }
-            guard isOpen || terminal.hungUp,
+            if isOpen || terminal.hungUp,
                 let queues = TerminalQueues(master: master, packetMode: terminal.packetMode)
-            else { continue }
-            let content = try queues.content()
-            terminal.output = Data(content.output)
-            terminal.input = Data(content.input)
-            terminal.stop = content.stop.rawValue
+            {
+                let content = try queues.content()
+                terminal.output = Data(content.output)
+                terminal.input = Data(content.input)
+                terminal.stop = content.stop.rawValue
+            }
             context.inventory.openFiles[i].terminal = terminal
         }
     }

@@ -133,7 +133,7 @@ extension QueuePair {
             return .done
         }
         let (theirs, count) = described(record, payload)
-        let thread = fabric_load32(&engine.segment.slot(source).pointee.thread)
+        let thread = engine.segment.thread(of: source)
         return pieces.exchange(with: thread, theirs, count, length: record.length, writes: false)
     }
 
@@ -181,7 +181,7 @@ extension QueuePair {
             return true
         }
         let (theirs, count) = described(record, payload)
-        let thread = fabric_load32(&engine.segment.slot(source).pointee.thread)
+        let thread = engine.segment.thread(of: source)
         guard let start = target(record, IBV_ACCESS_REMOTE_READ) else {
             refuse(record, IBV_WC_REM_ACCESS_ERR, IBV_EVENT_QP_ACCESS_ERR)
             return true

@@ -111,8 +111,11 @@ struct Segment {
         }
     }
 
+    /// A thread of the process that has the slot, by which its memory is reached; 0: none yet.
+    func thread(of number: UInt32) -> UInt32 { fabric_load32(&slot(number).pointee.thread) }
+
     func isAlive(_ number: UInt32) -> Bool {
-        let thread = fabric_load32(&slot(number).pointee.thread)
+        let thread = thread(of: number)
         return thread != 0 && !isGone(thread)
     }
 
