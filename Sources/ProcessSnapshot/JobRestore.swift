@@ -346,12 +346,12 @@ public final class JobRestore {
         try leavePod()
         // Nobody is to see a stopped process on its way into the stop, or signal and wake a thread
         // that is not yet back in the call in which it waits.
-        for process in processes where process.process.stopped { try process.releaseStopped() }
+        for process in processes where process.process.stopped { process.releaseStopped() }
         let running = processes.filter { !$0.process.stopped }
-        for process in running { try process.release(inCall: true) }
+        for process in running { process.release(inCall: true) }
         let deadline = Clock.monotonic() + 10_000_000
         for process in running { process.awaitCalls(until: deadline) }
-        for process in running { try process.release(inCall: false) }
+        for process in running { process.release(inCall: false) }
     }
 
     /// The pod's first process goes back to its own loop.
