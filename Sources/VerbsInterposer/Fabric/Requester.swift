@@ -340,7 +340,8 @@ extension QueuePair {
                     by: attributes.dest_qp_num, needed,
                     request.pointee.address, request.pointee.length)
             else { return IBV_WC_REM_ACCESS_ERR }
-            return switch local.exchange(with: engine.segment.thread(of: owner), at: address, writes: writes) {
+            let thread = engine.segment.thread(of: owner)
+            return switch local.exchange(with: thread, at: address, writes: writes) {
             case .done: IBV_WC_SUCCESS
             case .unmapped: IBV_WC_REM_ACCESS_ERR
             case .gone: IBV_WC_RETRY_EXC_ERR
