@@ -114,12 +114,21 @@ enum JobTests {
             try context.killJob("job", run)
         }
         let restart = try context.restart("job", throughPipe: pipe)
-        let status = try restart.finish(seconds: limit(reference), "the restarted job")
+        let status = try end(of: restart, within: limit(reference), context)
         try expect(
             status.code == reference.status,
             "the restarted job: \(status)\(restart.complaint)")
         try compare(program, reference, run, restart, exact: killAtCut, context)
         try context.expectNothingLeft("after the restarted job's end")
+    }
+
+    /// One that hangs says where.
+    private static func end(
+        of restart: RunningJob, within seconds: Double, _ context: TestContext
+    ) throws -> ExitStatus {
+        do { return try restart.finish(seconds: seconds, "the restarted job") } catch {
+            throw TestFailure("\(error)\n    \(ProcessTable.whereabouts(prefix: context.mark))")
+        }
     }
 
     /// A run with a checkpoint at an instant drawn for it. The reference may have been made while
