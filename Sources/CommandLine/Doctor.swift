@@ -121,7 +121,7 @@ enum LimitsDocument {
     private static let differences = [
         "The parent of the command, and of orphans, is the pod's first process (pid 1) after a restart.",
         "Namespaces have other numbers (/proc/PID/ns): processes that were just comparing them, as UCX does in "
-            + "MPI_Init to find whom it reaches by shared memory, take another way (TCP).",
+            + "MPI_Init to find whom it reaches by shared memory, may go on over TCP.",
         "SO_PEERCRED of a restored Unix socket, and SCM_CREDENTIALS of a message that waited in one, name Fermata.",
         "Undo values of System V semaphores (SEM_UNDO), and the ids of the processes that last used System V "
             + "objects, start from nothing: the kernel shows neither.",
