@@ -45,13 +45,15 @@ struct fermata_td { struct ibv_td td; void *object; };
 struct fermata_mr { struct ibv_mr mr; void *object; };
 struct fermata_mw { struct ibv_mw mw; void *object; };
 struct fermata_channel { struct ibv_comp_channel channel; void *object; };
+// No union here: Swift would lock, wait on and write back a copy of its members. A struct ibv_cq is
+// the beginning of its ibv_cq_ex, and a struct ibv_qp of its ibv_qp_ex (ibv_cq_ex_to_cq(3)).
 struct fermata_cq {
-    union { struct ibv_cq cq; struct ibv_cq_ex ex; };
+    struct ibv_cq_ex ex;
     void *object;
     pthread_mutex_t reading;     // from ibv_start_poll to ibv_end_poll
 };
 struct fermata_qp {
-    union { struct ibv_qp qp; struct ibv_qp_ex ex; };
+    struct ibv_qp_ex ex;
     void *object;
     pthread_mutex_t building;    // from ibv_wr_start to ibv_wr_complete or ibv_wr_abort
 };

@@ -51,7 +51,7 @@ public func getCQEvent(
 ) -> Int32 {
     guard let queue = CompletionChannel.of(channel).next() else { return -1 }
     cq.pointee = queue.pointer
-    userContext.pointee = queue.handle.pointee.cq.cq_context
+    userContext.pointee = queue.pointer.pointee.cq_context
     return 0
 }
 

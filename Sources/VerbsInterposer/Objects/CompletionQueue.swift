@@ -57,14 +57,14 @@ final class CompletionQueue {
         self.domain = domain
         self.entries = .allocate(capacity: entries)
         handle = allocateHandle(fermata_cq.self)
-        handle.pointee.cq.context = context
-        handle.pointee.cq.channel = channel.map {
+        pointer.pointee.context = context
+        pointer.pointee.channel = channel.map {
             UnsafeMutableRawPointer($0.handle).assumingMemoryBound(to: ibv_comp_channel.self)
         }
-        handle.pointee.cq.cq_context = userContext
-        handle.pointee.cq.cqe = Int32(entries)
-        pthread_mutex_init(&handle.pointee.cq.mutex, nil)
-        pthread_cond_init(&handle.pointee.cq.cond, nil)
+        pointer.pointee.cq_context = userContext
+        pointer.pointee.cqe = Int32(entries)
+        pthread_mutex_init(&pointer.pointee.mutex, nil)
+        pthread_cond_init(&pointer.pointee.cond, nil)
         pthread_mutex_init(&handle.pointee.reading, nil)
         channel?.users += 1
         domain?.users += 1
@@ -97,7 +97,7 @@ final class CompletionQueue {
     private func overrun() {
         guard !hasOverrun, !ignoresOverrun else { return }
         hasOverrun = true
-        Context.of(handle.pointee.cq.context).raise(IBV_EVENT_CQ_ERR) { $0.element.cq = self.pointer }
+        Context.of(pointer.pointee.context).raise(IBV_EVENT_CQ_ERR) { $0.element.cq = self.pointer }
         Engine.current?.queuePairs.forEach { queuePair in
             guard queuePair.uses(self), queuePair.state != IBV_QPS_RESET else { return }
             queuePair.raise(IBV_EVENT_QP_FATAL)
@@ -184,16 +184,16 @@ final class CompletionQueue {
         for i in 0..<count { larger[i] = entries[(first + i) % capacity] }
         entries.deallocate()
         (entries, capacity, first) = (larger, wanted, 0)
-        handle.pointee.cq.cqe = Int32(wanted)
+        pointer.pointee.cqe = Int32(wanted)
         return 0
     }
 
     /// ibv_ack_cq_events. Not under the engine lock.
     func acknowledge(_ events: UInt32) {
-        pthread_mutex_lock(&handle.pointee.cq.mutex)
-        handle.pointee.cq.comp_events_completed &+= events
-        pthread_cond_signal(&handle.pointee.cq.cond)
-        pthread_mutex_unlock(&handle.pointee.cq.mutex)
+        pthread_mutex_lock(&pointer.pointee.mutex)
+        pointer.pointee.comp_events_completed &+= events
+        pthread_cond_signal(&pointer.pointee.cond)
+        pthread_mutex_unlock(&pointer.pointee.mutex)
     }
 
     /// errno. Waits until every event handed out has been acknowledged (ibv_destroy_cq(3)).
@@ -205,15 +205,15 @@ final class CompletionQueue {
             return false
         }
         guard !refused else { return failure(EBUSY) }
-        let context = Context.of(handle.pointee.cq.context)
+        let context = Context.of(pointer.pointee.context)
         let asynchronous = context.forget(pointer)
-        pthread_mutex_lock(&handle.pointee.cq.mutex)
-        while Int(handle.pointee.cq.comp_events_completed) != unacknowledgedEvents
-            || Int(handle.pointee.cq.async_events_completed) != asynchronous
+        pthread_mutex_lock(&pointer.pointee.mutex)
+        while Int(pointer.pointee.comp_events_completed) != unacknowledgedEvents
+            || Int(pointer.pointee.async_events_completed) != asynchronous
         {
-            pthread_cond_wait(&handle.pointee.cq.cond, &handle.pointee.cq.mutex)
+            pthread_cond_wait(&pointer.pointee.cond, &pointer.pointee.mutex)
         }
-        pthread_mutex_unlock(&handle.pointee.cq.mutex)
+        pthread_mutex_unlock(&pointer.pointee.mutex)
         Engine.locked {
             channel?.users -= 1
             domain?.users -= 1

@@ -111,21 +111,21 @@ final class QueuePair {
     private func fill(
         _ context: UnsafeMutablePointer<ibv_context>, _ userContext: UnsafeMutableRawPointer?
     ) {
-        let qp = handle
-        qp.pointee.qp.context = context
-        qp.pointee.qp.qp_context = userContext
-        qp.pointee.qp.pd = domain.map {
+        let qp = pointer
+        qp.pointee.context = context
+        qp.pointee.qp_context = userContext
+        qp.pointee.pd = domain.map {
             UnsafeMutableRawPointer($0.handle).assumingMemoryBound(to: ibv_pd.self)
         }
-        qp.pointee.qp.send_cq = sendCompletions?.pointer
-        qp.pointee.qp.recv_cq = receiveCompletions?.pointer
-        qp.pointee.qp.srq = shared?.pointer
-        qp.pointee.qp.handle = number
-        qp.pointee.qp.qp_num = number
-        qp.pointee.qp.qp_type = type
-        pthread_mutex_init(&qp.pointee.qp.mutex, nil)
-        pthread_cond_init(&qp.pointee.qp.cond, nil)
-        pthread_mutex_init(&qp.pointee.building, nil)
+        qp.pointee.send_cq = sendCompletions?.pointer
+        qp.pointee.recv_cq = receiveCompletions?.pointer
+        qp.pointee.srq = shared?.pointer
+        qp.pointee.handle = number
+        qp.pointee.qp_num = number
+        qp.pointee.qp_type = type
+        pthread_mutex_init(&qp.pointee.mutex, nil)
+        pthread_cond_init(&qp.pointee.cond, nil)
+        pthread_mutex_init(&handle.pointee.building, nil)
     }
 
     static func of(_ qp: UnsafeMutablePointer<ibv_qp>) -> QueuePair {
@@ -150,7 +150,7 @@ final class QueuePair {
         entry.pointee.destination_reads = UInt32(attributes.max_dest_rd_atomic)
         entry.pointee.receiver_not_ready = UInt32(attributes.min_rnr_timer)
         fabric_store32(&entry.pointee.state, state.rawValue)
-        handle.pointee.qp.state = state
+        pointer.pointee.state = state
     }
 
     /// Lets people see how far this side is. A forked child's copy and the responders of an XRC
@@ -176,7 +176,7 @@ final class QueuePair {
     /// The state that the segment has, without what entering it would do.
     func adopt(_ known: ibv_qp_state) {
         state = known
-        handle.pointee.qp.state = known
+        pointer.pointee.state = known
     }
 
     // MARK: modify
@@ -321,7 +321,7 @@ final class QueuePair {
             engine.queuePair(number)?.raise(event)
             return
         }
-        Context.of(handle.pointee.qp.context).raise(event) { $0.element.qp = self.pointer }
+        Context.of(pointer.pointee.context).raise(event) { $0.element.qp = self.pointer }
     }
 
     /// SQD: everything sent is finished.
@@ -341,10 +341,10 @@ final class QueuePair {
         attr.pointee.cur_qp_state = state
         attr.pointee.sq_draining = state == IBV_QPS_SQD && sends.finished < sends.sent ? 1 : 0
         initial.pointee = ibv_qp_init_attr()
-        initial.pointee.qp_context = handle.pointee.qp.qp_context
-        initial.pointee.send_cq = handle.pointee.qp.send_cq
-        initial.pointee.recv_cq = handle.pointee.qp.recv_cq
-        initial.pointee.srq = handle.pointee.qp.srq
+        initial.pointee.qp_context = pointer.pointee.qp_context
+        initial.pointee.send_cq = pointer.pointee.send_cq
+        initial.pointee.recv_cq = pointer.pointee.recv_cq
+        initial.pointee.srq = pointer.pointee.srq
         initial.pointee.cap = attributes.cap
         initial.pointee.qp_type = type
         initial.pointee.sq_sig_all = signalsAll ? 1 : 0
@@ -361,12 +361,12 @@ final class QueuePair {
             domain?.users -= 1
             xrc?.users -= 1
         }
-        let events = Context.of(handle.pointee.qp.context).forget(pointer)
-        pthread_mutex_lock(&handle.pointee.qp.mutex)
-        while Int(handle.pointee.qp.events_completed) != events {
-            pthread_cond_wait(&handle.pointee.qp.cond, &handle.pointee.qp.mutex)
+        let events = Context.of(pointer.pointee.context).forget(pointer)
+        pthread_mutex_lock(&pointer.pointee.mutex)
+        while Int(pointer.pointee.events_completed) != events {
+            pthread_cond_wait(&pointer.pointee.cond, &pointer.pointee.mutex)
         }
-        pthread_mutex_unlock(&handle.pointee.qp.mutex)
+        pthread_mutex_unlock(&pointer.pointee.mutex)
         sends.free()
         receives.free()
         free(handle)

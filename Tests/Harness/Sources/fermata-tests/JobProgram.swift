@@ -33,8 +33,6 @@ struct JobProgram: Sendable {
     var tags: [String] = []
     /// Random instants in the long form.
     var instantsInAll = 20
-    /// Why its random instants are left to the long form; the short one skips them with this reason.
-    var onlyInAll: String?
 }
 
 /// Where the things are that the programs consist of.

@@ -28,9 +28,6 @@ enum JobTests {
             let undisturbed = TestCase("\(name).undisturbed", tags: tags) {
                 try underTheTool(program, $0)
             }
-            if let reason = program.onlyInAll, !options.all {
-                return [undisturbed, TestCase("\(name).instants", tags: tags) { _ in throw TestSkip(reason) }]
-            }
             let count = options.all ? max(options.instants, program.instantsInAll) : options.instants
             let instants = (1...max(1, count)).map { number in
                 TestCase("\(name).instant-\(number)", tags: tags + ["instants"]) {

@@ -1,7 +1,7 @@
 import Foundation
 import HarnessKit
 
-/// Group `verbs`, second part: peers that die, and strangers.
+/// Group `verbs`, second part: what is destroyed, peers that die, and strangers.
 enum VerbsTests {
     static func all(_ options: Options) -> [TestCase] {
         let rounds = options.all ? 200 : 20
@@ -10,6 +10,7 @@ enum VerbsTests {
             TestCase("verbs.death-\(service)", tags: ["verbs"]) { try death(service, rounds, $0) }
         } + [
             TestCase("verbs.death-rdma-cm", tags: ["verbs"], deathOfConnection),
+            TestCase("verbs.late-acknowledgement", tags: ["verbs"], lateAcknowledgement),
             TestCase("verbs.strangers", tags: ["verbs"], strangers),
             TestCase("verbs.strangers-rdma-cm", tags: ["verbs"], strangersByAddress),
             TestCase("verbs.outsider", tags: ["verbs"], outsider),
@@ -59,6 +60,16 @@ enum VerbsTests {
                 },
                 "the \(survivor) was not told: '\(run.outputText)'\(run.complaint)")
         }
+    }
+
+    /// What is destroyed while its event is not acknowledged yet waits for that, and ends then.
+    private static func lateAcknowledgement(_ context: TestContext) throws {
+        let program = try places(context).verbsBuilt + "/acknowledge"
+        let run = try context.runJob("job", [program, "200"], options: options)
+        let status = try run.finish(seconds: 60, "the program")
+        try expect(
+            status == .exited(0) && run.outputText == "200 rounds\n",
+            "\(status), '\(run.outputText)'\(run.complaint)")
     }
 
     /// Two jobs on one host use the same numbers, keys and LID, and never meet.
