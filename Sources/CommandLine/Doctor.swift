@@ -139,6 +139,7 @@ enum LimitsDocument {
             + "open for writing are rolled back to the cut (--files).",
         "What a process allowed its tracers (prctl(2), PR_SET_PTRACER) is not shown by the kernel: where Yama restricts ptrace(2), processes that read each other's memory (CMA, verbs) need CAP_SYS_PTRACE after a restart.",
         "A job that an ordinary user restarts is in a user namespace, with his ids: set-user-ID programs do not work in it.",
-        "The job is restarted in this host's network: its addresses must exist here, its ports must be free.",
+        "The job is restarted in this host's network: its addresses must exist here, its ports must be "
+            + "free (connections in TIME_WAIT do not count).",
     ]
 }

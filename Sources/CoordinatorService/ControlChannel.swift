@@ -141,6 +141,14 @@ public struct ControlChannel: Sendable {
         return result
     }
 
+    /// From now on `receive` throws EAGAIN when nothing comes for so long (SO_RCVTIMEO, socket(7)).
+    public func limitWaiting(seconds: Int) throws(SystemError) {
+        var limit = timeval(tv_sec: seconds, tv_usec: 0)
+        let size = socklen_t(MemoryLayout<timeval>.size)
+        try Kernel.libc(
+            Int(setsockopt(descriptor.number, SOL_SOCKET, SO_RCVTIMEO, &limit, size)), "limit a wait")
+    }
+
     /// True when the other end is the same user or root.
     public func isTrusted() -> Bool {
         guard let raw = descriptor.optionBytes(SOL_SOCKET, 17, capacity: 12), raw.count == 12 else {

@@ -71,7 +71,10 @@ final class CheckpointService: @unchecked Sendable {
 
     // MARK: requests
 
+    /// Who connects asks at once. Who does not is let go: the coordinator waits for its clients
+    /// before it ends.
     func serve(_ channel: ControlChannel) {
+        try? channel.limitWaiting(seconds: 10)
         guard channel.isTrusted(), let request = try? channel.receive(ControlRequest.self) else {
             return
         }

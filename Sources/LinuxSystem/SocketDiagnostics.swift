@@ -64,6 +64,8 @@ public enum SocketDiagnostics {
         public let remotePort: UInt16
         /// 0: no process has it any more.
         public let inode: UInt64
+        /// FIN_WAIT2 or TIME_WAIT: the other end has got everything that was sent.
+        public let isDelivered: Bool
         let family: UInt8
         /// struct inet_diag_sockid, with the cookie that makes it unmistakable.
         let id: [UInt8]
@@ -98,6 +100,7 @@ public enum SocketDiagnostics {
                         localPort: UInt16(message[4]) << 8 | UInt16(message[5]),
                         remotePort: UInt16(message[6]) << 8 | UInt16(message[7]),
                         inode: UInt64(value(UInt32.self, from: message, at: 68)),
+                        isDelivered: message[1] == 5 || message[1] == 6,
                         family: message[0], id: Array(message[4..<52])))
             }
         }

@@ -79,9 +79,12 @@ final class TCPRestore {
         }
     }
 
-    /// Remains of the killed job's connections would hold their ports for a minute.
+    /// Remains of the job's connections would hold their ports for a minute, whether it was killed
+    /// or went on after the checkpoint and ended: those of the image, and those at the ports of its
+    /// other sockets as long as nothing is still to be delivered.
     private func freePorts() {
-        guard !connections.isEmpty else { return }
+        guard !sockets.isEmpty else { return }
+        let ports = Set(sockets.map { SocketAddress.port(Array($0.image.local)) })
         let pairs = Set(
             connections.flatMap { c -> [[UInt16]] in
                 let (a, b) = (
@@ -90,7 +93,10 @@ final class TCPRestore {
                 return [[a, b], [b, a]]
             })
         for old in SocketDiagnostics.tcpConnections(states: SocketDiagnostics.endingStates)
-        where old.inode == 0 && pairs.contains([old.localPort, old.remotePort]) {
+        where old.inode == 0
+            && (pairs.contains([old.localPort, old.remotePort])
+                || old.isDelivered && ports.contains(old.localPort))
+        {
             SocketDiagnostics.destroy(old)
         }
     }

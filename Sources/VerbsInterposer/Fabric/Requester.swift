@@ -177,8 +177,11 @@ extension QueuePair {
         if sends.finished == number,
             request.pointee.opcode == IBV_WR_RDMA_WRITE || request.pointee.opcode == IBV_WR_RDMA_READ
         {
+            let outcome = place(number, local, owner)
+            // A process that has ended answers nothing: the deadline decides, as for what is sent.
+            if outcome == nil, type != IBV_QPT_UC { return .waits }
             sends.sent = number + 1
-            let status = place(number, local, owner)
+            let status = outcome ?? IBV_WC_SUCCESS
             if status == IBV_WC_SUCCESS || type == IBV_QPT_UC {
                 finishRequest(number)
             } else {
@@ -325,13 +328,14 @@ extension QueuePair {
     // MARK: in the peer's memory
 
     /// An RDMA WRITE or READ that is carried out here and now, so that the peer sees it although it
-    /// only looks at its memory. Only when nothing sent before is still under way.
-    private func place(_ number: UInt64, _ local: Pieces, _ owner: UInt32) -> ibv_wc_status {
+    /// only looks at its memory. Only when nothing sent before is still under way. nil: the peer's
+    /// process has ended.
+    private func place(_ number: UInt64, _ local: Pieces, _ owner: UInt32) -> ibv_wc_status? {
         let request = sends[number]
         guard request.pointee.length > 0 else { return IBV_WC_SUCCESS }  // no key is looked at
         let writes = request.pointee.opcode == IBV_WR_RDMA_WRITE
         guard let writer = engine.writer(to: owner) else { return IBV_WC_FATAL_ERR }
-        return writer.placing {
+        return writer.placing { () -> ibv_wc_status? in
             let needed = writes ? IBV_ACCESS_REMOTE_WRITE : IBV_ACCESS_REMOTE_READ
             guard
                 let address = engine.segment.open(
@@ -344,7 +348,7 @@ extension QueuePair {
             return switch local.exchange(with: thread, at: address, writes: writes) {
             case .done: IBV_WC_SUCCESS
             case .unmapped: IBV_WC_REM_ACCESS_ERR
-            case .gone: IBV_WC_RETRY_EXC_ERR
+            case .gone: nil
             }
         }
     }

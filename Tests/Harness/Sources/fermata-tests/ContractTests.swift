@@ -21,6 +21,8 @@ enum ContractTests {
             TestCase("contract.older-epoch", tags: ["contract"], olderEpoch),
             TestCase("contract.unknown-job", tags: ["contract"], unknownJob),
             TestCase("contract.job-that-has-ended", tags: ["contract"], jobThatHasEnded),
+            TestCase("contract.silent-client", tags: ["contract"], silentClient),
+            TestCase("contract.restart-after-its-own-end", tags: ["contract"], afterItsOwnEnd),
             TestCase("contract.restart-preloaded", tags: ["contract"], preloaded),
         ]
     }
@@ -319,6 +321,57 @@ enum ContractTests {
         try expect(status == .exited(5), "exit 5 became \(status)\(run.complaint)")
         let epochs = try context.tool.epochs(of: "job")
         try expect(epochs.isEmpty, "there are checkpoints of a job that had ended: \(epochs)")
+    }
+
+    /// A client that connects and asks nothing does not keep `run` from ending.
+    private static func silentClient(_ context: TestContext) throws {
+        try JobProgram.skipWithout(["python3"])
+        let run = try context.runJob("job", counter)
+        _ = try run.waitForLine("5", seconds: 20)
+        let silent = """
+            import socket, sys, time
+            coordinator = socket.socket(socket.AF_UNIX)
+            coordinator.connect(sys.argv[1])
+            print("connected", flush=True)
+            time.sleep(100)
+            """
+        let door = context.tool.environment["FERMATA_RUNTIME_DIR"]! + "/job.sock"
+        let client = try context.start("silent", ["python3", "-c", silent, door])
+        _ = try client.waitForLine("connected", seconds: 20)
+        stop(context)
+        let status = try run.finish(seconds: 40, "fermata run")
+        try expect(status == .exited(5), "exit 5 became \(status)\(run.complaint)")
+        client.process.signal(SIGKILL)
+        _ = try client.finish(seconds: 20, "the client")
+    }
+
+    /// A job that went on after its checkpoint and ended can be restarted at once: the connections that it
+    /// closed in between hold its port (TIME_WAIT, and no SO_REUSEADDR), but not for its own restart.
+    private static func afterItsOwnEnd(_ context: TestContext) throws {
+        try JobProgram.skipWithout(["python3"])
+        let program = """
+            import os, socket, time
+            server = socket.create_server(("127.0.0.1", 0), reuse_port=False)
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+            print("ready", flush=True)
+            while not os.path.exists("go"): time.sleep(0.01)
+            client = socket.create_connection(server.getsockname())
+            accepted, _ = server.accept()
+            accepted.sendall(b"all of it")
+            accepted.close()
+            print(client.makefile().read())
+            """
+        let run = try context.runJob("job", ["python3", "-c", program])
+        _ = try run.waitForLine("ready", seconds: 20)
+        try JobTests.checkpoint(context, run, mode: .stop, kill: false)
+        touch(context.scratch + "/go")
+        let status = try run.finish(seconds: 20, "fermata run")
+        try expect(status == .exited(0), "\(status)\(run.complaint)")
+        let restarted = try context.restart("job")
+        let again = try restarted.finish(seconds: 30, "fermata restart")
+        try expect(
+            again == .exited(0) && restarted.outputText.hasSuffix("all of it\n"),
+            "\(again), '\(restarted.outputText)'\(restarted.complaint)")
     }
 
     private static func preloaded(_ context: TestContext) throws {
