@@ -43,8 +43,8 @@ enum {
 
 enum service { RC, UC, UD, SRQ, XRC, EVENTS, READ, WRITE, ATOMIC, IMM, SERVICES };
 static const struct { const char *name; uint64_t rounds; } services[SERVICES] = {
-    {"rc", 800000}, {"uc", 700000}, {"ud", 2400000}, {"srq", 700000}, {"xrc", 700000}, {"events", 800000},
-    {"read", 500000}, {"write", 500000}, {"atomic", 1800000}, {"imm", 900000},
+    {"rc", 400000}, {"uc", 350000}, {"ud", 1500000}, {"srq", 350000}, {"xrc", 500000}, {"events", 500000},
+    {"read", 350000}, {"write", 300000}, {"atomic", 1000000}, {"imm", 450000},
 };
 
 static enum service service;

@@ -128,13 +128,9 @@ enum ImageDamage {
         let name = (file as NSString).lastPathComponent
         let own = jobsFiles(context)
         let restart = try context.restart("job")
-        let status = restart.process.wait(seconds: 30 + 5 * reference.seconds)
         defer { ProcessTable.killAll(prefix: context.mark) }
-        guard let status else {
-            throw TestFailure(
-                "\(what): restart neither ran nor failed: "
-                    + ProcessTable.whereabouts(prefix: context.mark) + restart.complaint)
-        }
+        let status = try JobTests.end(
+            of: restart, within: 30 + 5 * reference.seconds, what: "\(what): the restart", context)
         let expected = reference.output.dropFirst(first.count)
         let printed = restart.outputText
         try expect(

@@ -119,11 +119,12 @@ enum JobTests {
         try context.expectNothingLeft("after the restarted job's end")
     }
 
-    /// One that hangs says where.
-    private static func end(
-        of restart: RunningJob, within seconds: Double, _ context: TestContext
+    /// Waits for a restarted job; one that hangs says where.
+    static func end(
+        of restart: RunningJob, within seconds: Double, what: String = "the restarted job",
+        _ context: TestContext
     ) throws -> ExitStatus {
-        do { return try restart.finish(seconds: seconds, "the restarted job") } catch {
+        do { return try restart.finish(seconds: seconds, what) } catch {
             throw TestFailure("\(error)\n    \(ProcessTable.whereabouts(prefix: context.mark))")
         }
     }

@@ -26,9 +26,9 @@ enum VerbsPrograms {
 
     /// Those that come with rdma-core: not written by us, and silent until the end.
     private static let pingpongs = [
-        pingpong("rc", iterations: 1_500_000), pingpong("uc", iterations: 1_200_000),
-        pingpong("ud", iterations: 1_500_000), pingpong("srq", iterations: 2_500_000),
-        pingpong("rc", iterations: 1_500_000, on: "ethernet", ["-g", "0"]),
+        pingpong("rc", iterations: 800_000), pingpong("uc", iterations: 600_000),
+        pingpong("ud", iterations: 900_000), pingpong("srq", iterations: 1_500_000),
+        pingpong("rc", iterations: 800_000, on: "ethernet", ["-g", "0"]),
     ]
 
     private static func pingpong(
