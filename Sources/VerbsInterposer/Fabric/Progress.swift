@@ -68,6 +68,7 @@ extension Engine {
     /// A thread that is about to sleep relies on the helper, which may be in one of its pauses:
     /// senders ring from now on, and what is already there is taken in.
     func expectSleep() {
+        vainPolls = 0
         _ = fabric_swap32(&segment.slot(slot).pointee.sleeping, 1)
         progress()
     }
@@ -112,8 +113,8 @@ final class Helper {
         while Engine.current === engine {
             let rung = fabric_load32(&slot.pointee.doorbell)
             let (isPolled, pause) = Engine.locked { () -> (Bool, Int64) in
-                let isPolled = engine.polls != seen && engine.armedQueues == 0
-                seen = engine.polls
+                let isPolled = engine.isPolled(since: seen)
+                (seen, engine.vainPolls) = (engine.polls, 0)
                 if !engine.timed.isEmpty { engine.checkDeadlines() }
                 if !isPolled {
                     while engine.progress() {}
@@ -130,6 +131,13 @@ final class Helper {
 }
 
 extension Engine {
+    /// Whether the application makes progress itself. One that waits for events polls too, until it
+    /// finds nothing; one that spins, with a queue armed that it does not wait for, finds nothing many
+    /// times. (UCX arms its queues once and then spins.)
+    fileprivate func isPolled(since seen: UInt64) -> Bool {
+        armedQueues == 0 ? polls != seen : vainPolls > 16
+    }
+
     /// How long the helper may sleep, in nanoseconds; -1: until the doorbell rings. What is posted
     /// meanwhile does not wake it: the answer does, unless the peer has died, which nobody rings for.
     fileprivate func pause(isPolled: Bool) -> Int64 {

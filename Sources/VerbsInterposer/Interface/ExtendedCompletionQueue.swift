@@ -134,7 +134,9 @@ extension CompletionQueue {
             engine.polls &+= 1
             if let ready = next() { return ready }
             engine.progress()
-            return next()
+            let brought = next()
+            if brought == nil { engine.vainPolls &+= 1 }
+            return brought
         }
         if found == nil { sched_yield() }
         return found

@@ -84,7 +84,9 @@ extension CompletionQueue {
             let ready = poll(limit, entries)
             if ready > 0 { return ready }
             engine.progress()
-            return poll(limit, entries)
+            let brought = poll(limit, entries)
+            if brought == 0 { engine.vainPolls &+= 1 }
+            return brought
         }
         if taken == 0 { sched_yield() }
         return taken

@@ -30,6 +30,8 @@ final class Engine {
     /// Raised by every poll of a completion queue: the helper thread stays out of the way of
     /// threads that poll.
     var polls: UInt64 = 0
+    /// Of those, since the helper last looked or a queue was armed, the ones that found nothing.
+    var vainPolls = 0
     /// Completion queues that owe somebody an event: their thread is about to sleep.
     var armedQueues = 0
 
