@@ -60,7 +60,7 @@ enum VerbsPrograms {
 
     private static let ucx = JobProgram(
         name: "ucx-perftest",
-        command: { ["bash", "\($0.sources)/verbs/ucx.sh", "tag_lat", "60000"] },
+        command: { ["bash", "\($0.sources)/verbs/ucx.sh", "tag_lat", "600000"] },
         options: options, environment: overVerbs,
         needs: { _ in ["bash", "ucx_perftest"] },
         needsVerbs: true,
