@@ -137,6 +137,7 @@ enum LimitsDocument {
         "Inherited descriptors above 2 that `fermata restart` was not given become /dev/null.",
         "Files that the job wrote, closed and did not have open at the cut stay as they are on disk; those it had "
             + "open for writing are rolled back to the cut (--files).",
+        "A directory that was open, or a working directory, and is gone at the restart is made again, without what was in it.",
         "What a process allowed its tracers (prctl(2), PR_SET_PTRACER) is not shown by the kernel: where Yama restricts ptrace(2), processes that read each other's memory (CMA, verbs) need CAP_SYS_PTRACE after a restart.",
         "A job that an ordinary user restarts is in a user namespace, with his ids: set-user-ID programs do not work in it.",
         "The job is restarted in this host's network: its addresses must exist here, its ports must be "

@@ -283,6 +283,13 @@ public nonisolated struct ImageDirectory: Sendable {
 
   public var deleted: Bool = false
 
+  /// with uid and gid: if it has to be made again
+  public var mode: UInt32 = 0
+
+  public var uid: UInt32 = 0
+
+  public var gid: UInt32 = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -1201,7 +1208,7 @@ nonisolated extension ImagePathOnly: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension ImageDirectory: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Directory"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}deleted\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}deleted\0\u{1}mode\0\u{1}uid\0\u{1}gid\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1210,6 +1217,9 @@ nonisolated extension ImageDirectory: SwiftProtobuf.Message, SwiftProtobuf._Mess
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBoolField(value: &self.deleted) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.mode) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.uid) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.gid) }()
       default: break
       }
     }
@@ -1219,11 +1229,23 @@ nonisolated extension ImageDirectory: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if self.deleted != false {
       try visitor.visitSingularBoolField(value: self.deleted, fieldNumber: 1)
     }
+    if self.mode != 0 {
+      try visitor.visitSingularUInt32Field(value: self.mode, fieldNumber: 2)
+    }
+    if self.uid != 0 {
+      try visitor.visitSingularUInt32Field(value: self.uid, fieldNumber: 3)
+    }
+    if self.gid != 0 {
+      try visitor.visitSingularUInt32Field(value: self.gid, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   public static func ==(lhs: ImageDirectory, rhs: ImageDirectory) -> Bool {
     if lhs.deleted != rhs.deleted {return false}
+    if lhs.mode != rhs.mode {return false}
+    if lhs.uid != rhs.uid {return false}
+    if lhs.gid != rhs.gid {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -22,7 +22,13 @@ struct FileCapture {
         case S_IFDIR where source.link.hasPrefix("/proc/"): return try procFile(source)
         case S_IFREG: return try regular(source, status)
         case S_IFDIR:
-            return .with { $0.directory = .with { $0.deleted = source.link.hasSuffix(" (deleted)") } }
+            return .with {
+                $0.directory = .with {
+                    $0.deleted = source.link.hasSuffix(" (deleted)")
+                    $0.mode = status.st_mode & 0o7777
+                    ($0.uid, $0.gid) = (status.st_uid, status.st_gid)
+                }
+            }
         case S_IFCHR: return try characterDevice(source, status)
         default: throw context.refusal(.device, source.pid, source.name)
         }

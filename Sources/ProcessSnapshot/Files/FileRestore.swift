@@ -98,12 +98,19 @@ struct FileRestore {
 
     func openDirectory(_ file: ImageOpenFile, _ directory: ImageDirectory) throws -> Descriptor {
         let path = FileCapture.name(file.path)
-        if directory.deleted { try makeFolders(path, mode: 0o755) }
+        if access(path, F_OK) != 0 { try make(directory, at: path) }
         let flags = Int32(bitPattern: file.flags) & ~(Self.openOnly | Self.largeFile)
         let handle = try context.open(path, flags | O_DIRECTORY)
         if directory.deleted { rmdir(path) }
         if file.position != 0 { lseek(handle.number, Int(file.position), SEEK_SET) }
         return handle
+    }
+
+    /// A directory without a name, or one that the job removed after the cut (rm -r at its end).
+    private func make(_ directory: ImageDirectory, at path: String) throws {
+        try makeFolders(path, mode: 0o755)
+        chown(path, directory.uid, directory.gid)
+        chmod(path, mode_t(directory.mode))
     }
 
     func openDevice(_ file: ImageOpenFile) throws -> Descriptor {

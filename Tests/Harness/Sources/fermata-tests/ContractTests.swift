@@ -23,6 +23,7 @@ enum ContractTests {
             TestCase("contract.job-that-has-ended", tags: ["contract"], jobThatHasEnded),
             TestCase("contract.silent-client", tags: ["contract"], silentClient),
             TestCase("contract.restart-after-its-own-end", tags: ["contract"], afterItsOwnEnd),
+            TestCase("contract.restart-after-removal", tags: ["contract"], afterRemoval),
             TestCase("contract.restart-preloaded", tags: ["contract"], preloaded),
         ]
     }
@@ -372,6 +373,42 @@ enum ContractTests {
         try expect(
             again == .exited(0) && restarted.outputText.hasSuffix("all of it\n"),
             "\(again), '\(restarted.outputText)'\(restarted.complaint)")
+    }
+
+    /// A job that cleans up behind itself was cut while it did (mpirun and its session folder):
+    /// its open folder, its working directory and its FIFO are gone when the image starts.
+    private static func afterRemoval(_ context: TestContext) throws {
+        try JobProgram.skipWithout(["python3"])
+        let program = """
+            import os, shutil, time
+            os.umask(0)
+            os.makedirs("session/open/below")
+            os.mkdir("session/open/below/here", 0o1730)
+            os.mkfifo("session/open/fifo")
+            inside = os.open("session/open/below", os.O_RDONLY)
+            fifo = os.open("session/open/fifo", os.O_RDWR)
+            top = os.getcwd()
+            os.chdir("session/open/below/here")
+            print("ready", flush=True)
+            while not os.path.exists(top + "/go"): time.sleep(0.01)
+            os.write(fifo, b"x")
+            names = os.listdir(inside)
+            mode = os.stat(".").st_mode
+            shutil.rmtree(top + "/session")
+            print(names, oct(mode), os.read(fifo, 1))
+            """
+        let run = try context.runJob("job", ["python3", "-c", program])
+        _ = try run.waitForLine("ready", seconds: 20)
+        try JobTests.checkpoint(context, run, mode: .stop, kill: false)
+        touch(context.scratch + "/go")
+        let status = try run.finish(seconds: 20, "fermata run")
+        try expect(status == .exited(0), "\(status)\(run.complaint)")
+        let restarted = try context.restart("job")
+        let again = try restarted.finish(seconds: 30, "fermata restart")
+        let output = run.outputText.dropFirst("ready\n".count)
+        try expect(
+            again == .exited(0) && restarted.outputText == output && !output.isEmpty,
+            "\(again), '\(restarted.outputText)', not '\(output)'\(restarted.complaint)")
     }
 
     private static func preloaded(_ context: TestContext) throws {
