@@ -111,13 +111,17 @@ public func removeTree(_ path: String) {
 /// mkdir -p with the given mode for what is new.
 public func makeFolders(_ path: String, mode: mode_t = 0o700) throws(SystemError) {
     if mkdir(path, mode) == 0 || errno == EEXIST { return }
-    guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
-        throw SystemError(code: errno, operation: "create folder \(path)")
-    }
-    try makeFolders(String(path[..<slash]), mode: mode)
+    guard errno == ENOENT else { throw SystemError(code: errno, operation: "create folder \(path)") }
+    try makeParent(of: path, mode: mode)
     guard mkdir(path, mode) == 0 || errno == EEXIST else {
         throw SystemError(code: errno, operation: "create folder \(path)")
     }
+}
+
+/// mkdir -p for the directory that `path` is to be in.
+public func makeParent(of path: String, mode: mode_t = 0o700) throws(SystemError) {
+    guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return }
+    try makeFolders(String(path[..<slash]), mode: mode)
 }
 
 /// Makes a directory's entries durable.

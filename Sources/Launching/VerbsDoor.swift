@@ -19,7 +19,7 @@ final class VerbsDoor {
     init(path: String, view: JobView) throws {
         self.path = path
         self.view = view
-        try makeFolders(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]))
+        try makeParent(of: path)
         listener = try ControlChannel.listen(path)
     }
 

@@ -81,13 +81,14 @@ public enum SocketDiagnostics {
     }
 
     /// SYN_SENT: connect(2) has begun.
-    public static let beginningStates: UInt32 = 1 << 2
+    public static let beginningStates = TCPState.set(TCPState.synSent)
     /// All but CLOSE and LISTEN.
-    public static let connectedStates: UInt32 = 0xfff & ~(1 << 7 | 1 << 10)
+    public static let connectedStates: UInt32 = 0xfff & ~TCPState.set(TCPState.close, TCPState.listen)
     /// TIME_WAIT, FIN_WAIT1 and 2, LAST_ACK, CLOSING.
-    public static let endingStates: UInt32 = 1 << 4 | 1 << 5 | 1 << 6 | 1 << 9 | 1 << 11
+    public static let endingStates = TCPState.set(
+        TCPState.finWait1, TCPState.finWait2, TCPState.timeWait, TCPState.lastAck, TCPState.closing)
 
-    /// Connections of this network namespace; `states`: bit by bit, include/net/tcp_states.h.
+    /// Connections of this network namespace; `states`: one of the sets above.
     public static func tcpConnections(states: UInt32) -> [TCP] {
         var result: [TCP] = []
         for family in [UInt8(AF_INET), UInt8(AF_INET6)] {
@@ -95,12 +96,13 @@ public enum SocketDiagnostics {
             let request: [UInt8] =
                 [family, 6, 0, 0] + bytes(of: states) + [UInt8](repeating: 0, count: 48)
             for message in (try? dump(request)) ?? [] where message.count >= 72 {
+                let state = UInt32(message[1])
                 result.append(
                     TCP(
                         localPort: UInt16(message[4]) << 8 | UInt16(message[5]),
                         remotePort: UInt16(message[6]) << 8 | UInt16(message[7]),
                         inode: UInt64(value(UInt32.self, from: message, at: 68)),
-                        isDelivered: message[1] == 5 || message[1] == 6,
+                        isDelivered: state == TCPState.finWait2 || state == TCPState.timeWait,
                         family: message[0], id: Array(message[4..<52])))
             }
         }

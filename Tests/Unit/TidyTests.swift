@@ -77,6 +77,20 @@ import Testing
         }
     }
 
+    /// Swift reaches the members of a C union through a copy: it would lock the copy of a mutex, and
+    /// write it back over what another thread has made of the union meanwhile.
+    @Test("No unions in what the interposer shares")
+    func unions() {
+        let shared = Self.product.filter { $0.path.hasSuffix(".h") && $0.path.contains("/CFabric/") }
+            + Self.product.filter { $0.path.hasSuffix("/Fabric.h") }
+        #expect(shared.count == 2)
+        for source in shared {
+            for (i, line) in source.lines.enumerated() where line.contains("union {") {
+                Issue.record("\(source.path):\(i + 1): a union")
+            }
+        }
+    }
+
     @Test("Every C file says why it is C")
     func reasons() {
         for source in Self.product where source.path.hasSuffix(".c") {

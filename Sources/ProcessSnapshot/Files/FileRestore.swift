@@ -49,7 +49,7 @@ struct FileRestore {
             return .init(path: file.path, temporary: false)
         }
         let path = file.deleted ? temporaryName(file.path, index) : file.path
-        try makeFolders(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]), mode: 0o755)
+        try makeParent(of: path, mode: 0o755)
         let existed = access(path, F_OK) == 0
         let target = try context.open(path, O_RDWR | O_CREAT, mode: mode_t(file.mode & 0o7777))
         if !existed {

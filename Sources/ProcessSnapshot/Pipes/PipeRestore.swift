@@ -28,7 +28,7 @@ struct PipeRestore {
         if first.pipe.fifo {
             let path = first.pipe.deleted ? first.path + ".fermata-\(getpid())" : first.path
             if access(path, F_OK) != 0 {
-                try makeFolders(String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]), mode: 0o755)
+                try makeParent(of: path, mode: 0o755)
                 try Kernel.libc(Int(mkfifo(path, 0o600)), "make the FIFO \(path)")
             }
             let both = try context.open(path, O_RDWR | O_NONBLOCK)  // fifo(7): never blocks

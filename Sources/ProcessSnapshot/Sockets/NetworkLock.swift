@@ -70,7 +70,7 @@ final class NetworkLock {
                 .socketFilter, pid: JobView.inner(pid), command: JobView.command(pid),
                 resource: "descriptor \(number)")
         }
-        return state == TCPCapture.State.listen || state == TCPCapture.State.close ? nil : handle
+        return state == TCPState.listen || state == TCPState.close ? nil : handle
     }
 
     private func startGuard() throws {

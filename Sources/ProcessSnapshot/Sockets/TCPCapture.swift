@@ -12,10 +12,6 @@ import LinuxSystem
 struct TCPCapture {
     let context: CaptureContext
 
-    enum State {
-        static let established: UInt32 = 1, synSent: UInt32 = 2, close: UInt32 = 7
-        static let closeWait: UInt32 = 8, listen: UInt32 = 10
-    }
     enum Option {
         static let level: Int32 = 6, info: Int32 = 11, repair: Int32 = 19, queue: Int32 = 20
         static let queueSequence: Int32 = 21
@@ -46,9 +42,9 @@ struct TCPCapture {
             }
         }
         switch socket.state {
-        case State.listen:
+        case TCPState.listen:
             socket.backlog = value(UInt32.self, from: info, at: 28)
-        case State.close:
+        case TCPState.close:
             // tcpi_bytes_acked, tcpi_bytes_received: it was a connection, and has ended.
             if info.count >= 104, let all = handle.optionBytes(Option.level, Option.info, capacity: 256),
                 all.count >= 136,
@@ -125,13 +121,13 @@ struct TCPCapture {
                 if SocketAddress.normalized(Array(other.remote)) == local, otherLocal == remote {
                     return
                 }
-                if other.state == State.listen,
+                if other.state == TCPState.listen,
                     SocketAddress.port(otherLocal) == SocketAddress.port(remote)
                 {
                     listener = other
                 }
             }
-            let peerHasClosed = socket.state >= State.closeWait || socket.state == 6
+            let peerHasClosed = socket.state >= TCPState.closeWait || socket.state == TCPState.timeWait
             if peerHasClosed && !Self.isHeldOutside(socket) { return }
             guard listener != nil else {
                 throw context.refusal(

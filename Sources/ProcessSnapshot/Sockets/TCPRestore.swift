@@ -20,7 +20,7 @@ final class TCPRestore {
         for (i, file) in context.inventory.openFiles.enumerated() {
             guard case .tcp(let socket)? = file.kind else { continue }
             sockets.append((i, socket))
-            if socket.state == TCPCapture.State.synSent { connecting.insert(i) }
+            if socket.state == TCPState.synSent { connecting.insert(i) }
         }
         for process in context.inventory.processes { addBlocked(process) }
     }
@@ -41,7 +41,7 @@ final class TCPRestore {
     }
 
     private var connections: [(index: Int, image: ImageTCPSocket)] {
-        sockets.filter { ![TCPCapture.State.listen, TCPCapture.State.close].contains($0.image.state) }
+        sockets.filter { ![TCPState.listen, TCPState.close].contains($0.image.state) }
     }
 
     func restoreAll() throws {
@@ -50,8 +50,8 @@ final class TCPRestore {
             try connect(socket)
         }
         doors = [:]  // before the job's own listeners take these ports
-        for socket in sockets where socket.image.state == TCPCapture.State.listen { try listen(socket) }
-        for socket in sockets where socket.image.state == TCPCapture.State.close {
+        for socket in sockets where socket.image.state == TCPState.listen { try listen(socket) }
+        for socket in sockets where socket.image.state == TCPState.close {
             if socket.image.ended {
                 handles[socket.index] = try ended(socket.image)
                 continue
@@ -61,12 +61,12 @@ final class TCPRestore {
             if socket.image.bound { try? SocketAddress.bind(handle, Array(socket.image.local)) }
             handles[socket.index] = handle
         }
-        try pend { $0.state != TCPCapture.State.synSent }
-        for socket in sockets where socket.image.state == TCPCapture.State.listen {
+        try pend { $0.state != TCPState.synSent }
+        for socket in sockets where socket.image.state == TCPState.listen {
             try handles[socket.index]?.listen(backlog: socket.image.backlog)
         }
         // These had no answer yet; in a full backlog there still is no room for them.
-        try pend { $0.state == TCPCapture.State.synSent }
+        try pend { $0.state == TCPState.synSent }
         for socket in sockets {
             guard let handle = handles[socket.index] else { continue }
             SocketOptions.restore(socket.image.options, handle)
@@ -168,7 +168,7 @@ final class TCPRestore {
 
     private func isListening(_ socket: ImageTCPSocket) -> Bool {
         sockets.contains {
-            $0.image.state == TCPCapture.State.listen
+            $0.image.state == TCPState.listen
                 && SocketAddress.port(Array($0.image.local)) == SocketAddress.port(Array(socket.local))
         }
     }

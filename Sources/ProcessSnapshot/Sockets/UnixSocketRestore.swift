@@ -69,9 +69,7 @@ final class UnixSocketRestore {
         let path = String(decoding: name.prefix { $0 != 0 }, as: UTF8.self)
         var status = stat()
         if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK { unlink(path) }
-        if let slash = path.lastIndex(of: "/"), slash != path.startIndex {
-            try makeFolders(String(path[..<slash]))
-        }
+        if path.hasPrefix("/") { try makeParent(of: path) }
         try SocketAddress.bind(handle, address(Array(path.utf8) + [0]))
         if socket.namedByFile { chmod(path, mode_t(socket.mode)) } else { unlink(path) }
     }

@@ -91,11 +91,7 @@ final class EventChannel {
 
     /// Takes back the count of events that are gone.
     private func forget(_ n: Int) {
-        for _ in 0..<n {
-            var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            var value: UInt64 = 0
-            if CVerbs.poll(&poll, 1, 0) == 1 { _ = read(descriptor, &value, 8) }
-        }
+        for _ in 0..<n { EventCount.takeOne(descriptor) }
     }
 
     /// errno. Waits for one, unless the descriptor is non-blocking. Not under the lock.

@@ -177,15 +177,14 @@ extension QueuePair {
         if sends.finished == number,
             request.pointee.opcode == IBV_WR_RDMA_WRITE || request.pointee.opcode == IBV_WR_RDMA_READ
         {
-            let outcome = place(number, local, owner)
+            let status = place(number, local, owner)
             // A process that has ended answers nothing: the deadline decides, as for what is sent.
-            if outcome == nil, type != IBV_QPT_UC { return .waits }
+            if status == nil, type != IBV_QPT_UC { return .waits }
             sends.sent = number + 1
-            let status = outcome ?? IBV_WC_SUCCESS
-            if status == IBV_WC_SUCCESS || type == IBV_QPT_UC {
-                finishRequest(number)
-            } else {
+            if let status, status != IBV_WC_SUCCESS, type != IBV_QPT_UC {
                 refused(number, status)
+            } else {
+                finishRequest(number)
             }
             return .done
         }

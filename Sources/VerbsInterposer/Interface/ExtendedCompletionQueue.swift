@@ -116,7 +116,7 @@ extension CompletionQueue {
     }
 
     fileprivate func advanceOrProgress() -> Bool {
-        guard let completion = nextOrProgress() else { return false }
+        guard let completion = Engine.look({ next() }) else { return false }
         show(completion)
         return true
     }
@@ -125,20 +125,5 @@ extension CompletionQueue {
         polled = completion
         handle.pointee.ex.wr_id = completion.entry.wr_id
         handle.pointee.ex.status = completion.entry.status
-    }
-
-    /// As ibv_poll_cq looks for one.
-    private func nextOrProgress() -> Completion? {
-        let found = Engine.locked { () -> Completion? in
-            guard let engine = Engine.current else { return nil }
-            engine.polls &+= 1
-            if let ready = next() { return ready }
-            engine.progress()
-            let brought = next()
-            if brought == nil { engine.vainPolls &+= 1 }
-            return brought
-        }
-        if found == nil { sched_yield() }
-        return found
     }
 }

@@ -7,7 +7,11 @@ func fillOperations(_ handle: UnsafeMutablePointer<fermata_context>) {
     let verbs = (UnsafeMutableRawPointer(handle) + 0).assumingMemoryBound(to: verbs_context.self)
     verbs.pointee.context.ops.poll_cq = { cq, limit, entries in
         guard let cq, limit > 0, let entries else { return 0 }
-        return CompletionQueue.of(cq).pollOrProgress(Int(limit), entries)
+        let queue = CompletionQueue.of(cq)
+        return Engine.look {
+            let taken = queue.poll(Int(limit), entries)
+            return taken > 0 ? taken : nil
+        } ?? 0
     }
     verbs.pointee.context.ops.req_notify_cq = { cq, solicitedOnly in
         let queue = CompletionQueue.of(cq!)
@@ -74,22 +78,22 @@ func fillOperations(_ handle: UnsafeMutablePointer<fermata_context>) {
     verbs.pointee.create_cq_ex = { context, wanted in createExtendedCQ(context!, wanted!) }
 }
 
-extension CompletionQueue {
-    /// ibv_poll_cq: what is there, else what progress brings. Threads that poll in vain give way,
-    /// so that a peer on the same CPU can answer.
-    func pollOrProgress(_ limit: Int, _ entries: UnsafeMutablePointer<ibv_wc>) -> Int32 {
-        let taken = Engine.locked { () -> Int32 in
-            guard let engine = Engine.current else { return 0 }
-            engine.polls &+= 1
-            let ready = poll(limit, entries)
-            if ready > 0 { return ready }
-            engine.progress()
-            let brought = poll(limit, entries)
-            if brought == 0 { engine.vainPolls &+= 1 }
+extension Engine {
+    /// How an application looks into a completion queue: what is there, else what progress brings.
+    /// Threads that look in vain give way, so that a peer on the same CPU can answer. Not under the
+    /// lock, under which `take` is called.
+    static func look<Found>(_ take: () -> Found?) -> Found? {
+        let found = locked { () -> Found? in
+            guard let current else { return nil }
+            current.polls &+= 1
+            if let ready = take() { return ready }
+            current.progress()
+            let brought = take()
+            if brought == nil { current.vainPolls &+= 1 }
             return brought
         }
-        if taken == 0 { sched_yield() }
-        return taken
+        if found == nil { sched_yield() }
+        return found
     }
 }
 

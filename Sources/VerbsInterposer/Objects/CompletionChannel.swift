@@ -48,11 +48,7 @@ final class CompletionChannel {
 
     /// Somebody may have read the count already and be about to look for the queue: it finds none
     /// and waits again.
-    private func countDown() {
-        var count: UInt64 = 0
-        var poll = pollfd(fd: handle.pointee.channel.fd, events: Int16(POLLIN), revents: 0)
-        if CVerbs.poll(&poll, 1, 0) == 1 { _ = read(handle.pointee.channel.fd, &count, 8) }
-    }
+    private func countDown() { EventCount.takeOne(handle.pointee.channel.fd) }
 
     /// The next queue with an event. Blocks, unless the application has made the descriptor
     /// non-blocking; nil with errno set. Not under the engine lock.

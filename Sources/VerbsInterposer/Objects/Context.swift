@@ -92,11 +92,8 @@ final class Context {
             events.removeAll {
                 Self.isAboutObject($0.event_type) && UnsafeMutableRawPointer($0.element.qp) == object
             }
-            var count: UInt64 = 0
             for _ in events.count..<before {
-                var poll = pollfd(
-                    fd: handle.pointee.verbs.context.async_fd, events: Int16(POLLIN), revents: 0)
-                if CVerbs.poll(&poll, 1, 0) == 1 { _ = read(poll.fd, &count, 8) }
+                EventCount.takeOne(handle.pointee.verbs.context.async_fd)
             }
             guard let i = delivered.firstIndex(where: { $0.object == object }) else { return 0 }
             return delivered.remove(at: i).count
