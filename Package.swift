@@ -38,7 +38,7 @@ let package = Package(
             exclude: ["Schema"]),
         .target(
             name: "AgentService",
-            dependencies: ["ProcessSnapshot", "Coordination", "ImageStore", "CheckpointImage", "LinuxSystem"]),
+            dependencies: ["ProcessSnapshot", "Tracing", "Coordination", "ImageStore", "CheckpointImage", "LinuxSystem"]),
         .target(name: "Coordination"),
         // Loaded into applications in place of libibverbs.so.1, hence Embedded Swift: it needs libc only.
         .target(

@@ -5,6 +5,7 @@ import Glibc
 import ImageStore
 import LinuxSystem
 import ProcessSnapshot
+import Tracing
 
 /// Carries out an agent's directives on its node. All calls come from one thread, because ptrace
 /// belongs to a thread; `ended` and `progress` may be read from any.
@@ -184,6 +185,11 @@ public func classify(_ error: any Error) -> (code: Int32, text: String) {
     case let error as Refusal: return (error.limit.isTemporary ? 75 : 77, error.description)
     case let error as JobEnded: return (69, error.description)
     case let error as NoSpace: return (73, error.description)
+    case let error as StoreUnusable: return (73, error.description)
+    case let error as NoSuchCheckpoint: return (69, error.description)
+    case RemoteError.kernel(let error): return classify(error)
+    case RemoteError.vanished:
+        return (75, "\(error): a process of the job ended meanwhile; try again")
     case let error as SystemError:
         switch error.code {
         case ENOENT where error.operation.contains("/proc/"), ESRCH:

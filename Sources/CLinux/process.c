@@ -55,7 +55,7 @@ pid_t fermata_spawn_stub(uint64_t flags, const pid_t *tids, size_t count) {
 }
 
 pid_t fermata_launch(const char *file, char *const argv[], char *const envp[],
-                     const int descriptors[3], int terminal, int gate) {
+                     const int descriptors[3], int terminal, const int gate[2]) {
     sigset_t all, old;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &old);
@@ -73,8 +73,11 @@ pid_t fermata_launch(const char *file, char *const argv[], char *const envp[],
     for (int i = 0; i < 3; i++)
         if (moved[i] >= 0) dup2(moved[i], i);
         else close(i);
+    close(gate[1]);  // so that the parent's end is seen
     char byte;
-    while (read(gate, &byte, 1) < 0 && errno == EINTR) {}
+    ssize_t n;
+    while ((n = read(gate[0], &byte, 1)) < 0 && errno == EINTR) {}
+    if (n != 1) _exit(126);
     reset_signals();
     execvpe(file, argv, envp);
     int error = errno;

@@ -3,6 +3,7 @@ import ArgumentParser
 import CheckpointImage
 import CoordinatorService
 import Glibc
+import ImageStore
 import Launching
 import LinuxSystem
 import ProcessSnapshot
@@ -44,7 +45,15 @@ struct Checkpoint: ParsableCommand {
         }
         if json.json { return try printJSON(CheckpointReport(job: job, result)) }
         Terminal.print(CheckpointReport(job: job, result).text)
-        if kill { Terminal.print("The job has ended. Continue it with: fermata restart \(job)") }
+        if kill { Terminal.print("The job has ended. Continue it with: \(Self.restart(job, result))") }
+    }
+
+    /// The command that starts it again, whatever store the job was started with.
+    private static func restart(_ job: String, _ result: ControlCheckpointResult) -> String {
+        let usual = Store.locate(nil, environment: Shared.environment)
+        let isUsual = usual.folder(job, result.epoch) == result.folder
+        let root = result.folder.dropLast("/\(job)/\(result.epoch)".count)
+        return "fermata restart \(job)" + (isUsual ? "" : " --store \(root)")
     }
 }
 
@@ -96,7 +105,8 @@ struct CheckpointReport: Encodable {
     var text: String {
         let durable = UInt64(durableSeconds * 1e9)
         return """
-            checkpoint \(job)@\(epoch): \(processes) processes, \(threads) threads, \
+            checkpoint \(job)@\(epoch): \(Terminal.count(processes, "process", "processes")), \
+            \(Terminal.count(threads, "thread", "threads")), \
             \(Terminal.bytes(storedBytes))
               stall    \(Terminal.duration(UInt64(stallSeconds * 1e9)))  (the job stood still; mode \(mode))
               durable  \(Terminal.duration(durable))  (\(Terminal.rate(storedBytes, durable)), fsync included)

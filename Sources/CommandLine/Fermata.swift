@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import AgentService
 import ArgumentParser
 import CheckpointImage
 import CoordinatorService
@@ -12,7 +13,7 @@ import ProcessSnapshot
 public struct Fermata: ParsableCommand {
     public static let configuration = CommandConfiguration(
         commandName: "fermata",
-        abstract: "Checkpoint a running job and start it again, here or elsewhere.",
+        abstract: "Checkpoint a running job and start it again.",
         discussion: """
             fermata run -- mpirun -np 4 ./app     start any command as a job
             fermata checkpoint JOB                one consistent image of everything
@@ -59,6 +60,13 @@ struct CommandFailure: Error {
     static let usage: Int32 = 64, unreachable: Int32 = 69, software: Int32 = 70
     static let cannotCreate: Int32 = 73, inputOutput: Int32 = 74, temporary: Int32 = 75
     static let permission: Int32 = 77
+}
+
+/// Any error, as it ends the command.
+func failure(_ error: any Error) -> CommandFailure {
+    if let known = error as? CommandFailure { return known }
+    let (code, text) = classify(error)
+    return CommandFailure(code: code, text: text)
 }
 
 struct StoreOption: ParsableArguments {

@@ -6,6 +6,7 @@ import Glibc
 import ImageStore
 import LinuxSystem
 import ProcessSnapshot
+import SwiftProtobuf
 
 struct Image: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -19,22 +20,17 @@ struct ImageReference: ParsableArguments {
 
     @OptionGroup var store: StoreOption
 
-    func open() throws -> ImageReader {
-        do {
-            let store = store.value
-            let (job, epoch) = try store.resolve(checkpoint)
-            return try ImageReader(store: store, job: job, epoch: epoch)
-        } catch {
-            let (code, text) = classify(error)
-            throw CommandFailure(code: code, text: text)
-        }
+    func open() throws -> ImageReader { do { return try reader() } catch { throw failure(error) } }
+
+    /// Throws what `ImageReader` and `Store.resolve` throw.
+    func reader() throws -> ImageReader {
+        let store = store.value
+        let (job, epoch) = try store.resolve(checkpoint)
+        return try ImageReader(store: store, job: job, epoch: epoch)
     }
 
     func inventory(_ reader: ImageReader) throws -> ImageInventory {
-        do { return try reader.inventory() } catch {
-            let (code, text) = classify(error)
-            throw CommandFailure(code: code, text: text)
-        }
+        do { return try reader.inventory() } catch { throw failure(error) }
     }
 }
 
@@ -49,13 +45,16 @@ extension Image {
             let reader = try reference.open()
             let inventory = try reference.inventory(reader)
             if json.json {
-                Terminal.print(
-                    "{\"manifest\": \(try reader.manifest.jsonString()), \"inventory\": \(try inventory.jsonString())}"
+                var options = JSONEncodingOptions()
+                options.preserveProtoFieldNames = true
+                let (manifest, rest) = (
+                    try reader.manifest.jsonString(options: options),
+                    try inventory.jsonString(options: options)
                 )
-                return
+                return Terminal.print("{\"manifest\": \(manifest), \"inventory\": \(rest)}")
             }
             let m = reader.manifest
-            Terminal.print("\(m.job)@\(m.epoch)  \(m.command.joined(separator: " "))")
+            Terminal.print("\(m.job)@\(m.epoch)  \(Terminal.line(m.command.joined(separator: " ")))")
             Terminal.print(
                 "  made by Fermata \(m.toolVersion), mode \(m.mode), on \(inventory.host.hostname) (Linux \(inventory.host.kernelRelease), \(inventory.host.cpuModel))"
             )
@@ -106,7 +105,7 @@ extension Image {
         }
 
         func run() throws {
-            let reader = try reference.open()
+            guard let reader = try open() else { throw ExitCode(CommandFailure.inputOutput) }
             var done: UInt64 = 0
             let total = reader.manifest.files.reduce(0) { $0 + $1.sizeBytes }
             let start = Clock.monotonic()
@@ -130,6 +129,16 @@ extension Image {
             guard !problems.isEmpty else { return }
             if !json.json { for problem in problems { Terminal.error(problem.description) } }
             throw ExitCode(CommandFailure.inputOutput)
+        }
+
+        /// nil: the manifest is damaged, and the report says so.
+        private func open() throws -> ImageReader? {
+            guard json.json else { return try reference.open() }
+            do { return try reference.reader() } catch let error as ImageError {
+                let problem = Report.Problem(file: error.file, reason: error.reason)
+                try printJSON(Report(intact: false, bytes: 0, problems: [problem]))
+                return nil
+            } catch { throw failure(error) }
         }
     }
 
@@ -161,10 +170,7 @@ extension Image {
             let path = output ?? "core.\(wanted)"
             do {
                 try CoreFile(reader: reader, inventory: inventory, process: process).write(to: path)
-            } catch {
-                let (code, text) = classify(error)
-                throw CommandFailure(code: code, text: text)
-            }
+            } catch { throw failure(error) }
             Terminal.print("\(path): process \(wanted), \(process.command)")
         }
     }

@@ -26,17 +26,7 @@ struct Restart: ParsableCommand {
     @Flag(help: "Read all memory before the job goes on.")
     var preload = false
 
-    @Option(help: "Make a checkpoint every SECONDS; 0: only when asked. [FERMATA_INTERVAL]")
-    var interval: Double?
-
-    @Option(help: "How checkpoints are taken: fork or stop.")
-    var mode: CaptureOptions.Mode = .fork
-
-    @Option(help: "Files the job has open for writing: copy, truncate or none.")
-    var files: CaptureOptions.FilePolicy = .copy
-
-    @Option(help: "Committed checkpoints to keep; 0: all.")
-    var keep = 0
+    @OptionGroup var policy: CheckpointPolicy
 
     @Flag(name: [.short, .long], help: "Say on standard error how the restart went.")
     var verbose = false
@@ -45,26 +35,26 @@ struct Restart: ParsableCommand {
         let begin = Clock.monotonic()
         try becomeCapable()
         let store = store.value
-        let runtime = RuntimeFolder.locate(Shared.environment)
-        let (job, reader, signals): (String, ImageReader, Descriptor)
+        let (claim, reader, signals): (JobClaim, ImageReader, Descriptor)
         do {
             let (name, epoch) = try store.resolve(checkpoint)
-            try JobName.claim(name, runtime)
-            job = name
+            claim = try JobName.claim(name)
             reader = try ImageReader(store: store, job: name, epoch: epoch)
             signals = try Supervisor.blockSignals()
-        } catch let error as CommandFailure { throw error } catch {
-            let (code, text) = classify(error)
-            throw CommandFailure(code: code, text: text)
+        } catch { throw failure(error) }
+        let (restored, door, stages) = try restore(reader)
+        let supervisor: Supervisor
+        do {
+            supervisor = try Supervisor(
+                .init(
+                    claim: claim, command: reader.manifest.command, store: store, options: policy.options,
+                    intervalSeconds: try policy.seconds(), keep: policy.keep),
+                source: .pod(restored, door), inherited: Shared.inherited, terminal: try relay(restored),
+                signals: signals)
+        } catch {
+            restored.end()
+            throw Self.aborted(error)
         }
-        let (restored, stages) = try restore(reader)
-        let relay = try relay(restored)
-        let seconds = interval ?? Shared.environment("FERMATA_INTERVAL").flatMap(Double.init) ?? 0
-        let supervisor = try Supervisor(
-            .init(
-                job: job, command: reader.manifest.command, store: store, runtime: runtime,
-                options: CaptureOptions(mode: mode, files: files), intervalSeconds: seconds, keep: keep),
-            source: .pod(restored), inherited: Shared.inherited, terminal: relay, signals: signals)
         if verbose { report(restored, stages, begin) }
         throw ExitCode(supervisor.run())
     }
@@ -80,29 +70,32 @@ struct Restart: ParsableCommand {
         }
     }
 
+    private typealias Restored = (job: RestoredJob, door: VerbsDoor?, stages: [(String, Int64)])
+
     /// On a thread of its own, which enters the job's time namespace.
-    private func restore(_ reader: ImageReader) throws -> (RestoredJob, [(String, Int64)]) {
+    private func restore(_ reader: ImageReader) throws -> Restored {
         let slots = Set(Shared.inherited.slots)
         let options = RestoreOptions(preload: preload) { slots.contains($0) ? $0 : nil }
         do {
-            return try Parallel.Task { () throws -> (RestoredJob, [(String, Int64)]) in
+            return try Parallel.Task { () throws -> Restored in
                 let restore = try JobRestore(reader: reader, options: options)
                 try restore.check()
+                // Before it runs: a process may be about to knock.
+                var door: VerbsDoor?
                 let job = try restore.run { error in
                     Terminal.error("the job was ended, its memory cannot be read: \(error)")
-                }
-                return (job, restore.stages)
+                } ready: { door = try VerbsDoor(restored: $0) }
+                return (job, door, restore.stages)
             }.join()
-        } catch { throw Self.failure(error) }
+        } catch { throw Self.aborted(error) }
     }
 
-    private static func failure(_ error: any Error) -> CommandFailure {
-        if let known = error as? CommandFailure { return known }
+    private static func aborted(_ error: any Error) -> CommandFailure {
         if let error = error as? RestoreError {
-            return CommandFailure(code: 73, text: error.description)
+            return CommandFailure(code: CommandFailure.cannotCreate, text: error.description)
         }
-        let (code, text) = classify(error)
-        return CommandFailure(code: code, text: "restart failed, nothing of it is left: \(text)")
+        let known = failure(error)
+        return CommandFailure(code: known.code, text: "restart failed, nothing of it is left: \(known.text)")
     }
 
     private func relay(_ job: RestoredJob) throws -> TerminalRelay? {

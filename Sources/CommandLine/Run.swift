@@ -21,23 +21,7 @@ struct Run: ParsableCommand {
 
     @OptionGroup var store: StoreOption
 
-    @Option(help: "Make a checkpoint every SECONDS; 0: only when asked. [FERMATA_INTERVAL]")
-    var interval: Double?
-
-    @Option(
-        help:
-            "How checkpoints are taken unless they say otherwise: fork (the job goes on while memory is written) or stop."
-    )
-    var mode: CaptureOptions.Mode = .fork
-
-    @Option(
-        help:
-            "Files the job has open for writing: copy them with the image, keep their size only (truncate), or leave them alone (none)."
-    )
-    var files: CaptureOptions.FilePolicy = .copy
-
-    @Option(help: "Committed checkpoints to keep; 0: all.")
-    var keep = 0
+    @OptionGroup var policy: CheckpointPolicy
 
     @Option(
         help:
@@ -64,16 +48,13 @@ struct Run: ParsableCommand {
 
     func run() throws {
         let name = try JobName.choose(job ?? Shared.environment("FERMATA_JOB_NAME"), command: command[0])
-        let runtime = RuntimeFolder.locate(Shared.environment)
-        try JobName.claim(name, runtime)
-        let seconds = interval ?? Shared.environment("FERMATA_INTERVAL").flatMap(Double.init) ?? 0
-        let configuration = Supervisor.Configuration(
-            job: name, command: command, store: store.value, runtime: runtime,
-            options: CaptureOptions(mode: mode, files: files), intervalSeconds: seconds, keep: keep,
-            verbs: verbs)
-        let variables = try verbsVariables(name, runtime)
+        let claim = try JobName.claim(name, remedy: ", or choose another name with --job")
+        let variables = try verbsVariables(claim)
         let status: Int32
         do {
+            let configuration = Supervisor.Configuration(
+                claim: claim, command: command, store: store.value, options: policy.options,
+                intervalSeconds: try policy.seconds(), keep: policy.keep, verbs: verbs)
             let signals = try Supervisor.blockSignals()
             let hasTerminal = (0...2).contains { isatty($0) == 1 }
             let relay = hasTerminal ? try TerminalRelay.create() : nil
@@ -91,7 +72,7 @@ struct Run: ParsableCommand {
     }
 
     /// What the job's environment needs for its verbs.
-    private func verbsVariables(_ name: String, _ runtime: RuntimeFolder) throws -> [String] {
+    private func verbsVariables(_ claim: JobClaim) throws -> [String] {
         guard verbs == .soft else { return [] }
         guard let library = VerbsMode.library() else {
             throw CommandFailure(
@@ -100,7 +81,7 @@ struct Run: ParsableCommand {
         }
         let before = Shared.environment("LD_PRELOAD").map { ":" + $0 } ?? ""
         return [
-            "LD_PRELOAD=\(library)\(before)", "FERMATA_VERBS=\(runtime.verbs(name))",
+            "LD_PRELOAD=\(library)\(before)", "FERMATA_VERBS=\(claim.runtime.verbs(claim.job))",
             "FERMATA_LINK_LAYER=\((linkLayer ?? .infiniband).rawValue)",
         ]
     }
@@ -114,7 +95,7 @@ enum JobName {
                 throw CommandFailure(
                     code: CommandFailure.usage,
                     text:
-                        "\(wanted) is no job name: use letters, digits, '.', '_' and '-', not starting with '.'"
+                        "\(wanted) is no job name: use letters, digits, '.', '_' and '-', not starting with '.', 80 at most"
                 )
             }
             return wanted
@@ -132,13 +113,11 @@ enum JobName {
             }
     }
 
-    /// A name belongs to one running job at a time.
-    static func claim(_ name: String, _ runtime: RuntimeFolder) throws {
-        guard let record = JobRecord.read(name, in: runtime), record.isAlive else { return }
-        throw CommandFailure(
-            code: CommandFailure.cannotCreate,
-            text:
-                "a job named \(name) is running (process \(record.coordinatorPid)); choose another name with --job, or end it: fermata kill \(name)"
-        )
+    /// A name belongs to one running job at a time. `remedy`: what else a person can do.
+    static func claim(_ name: String, remedy: String = "") throws -> JobClaim {
+        do { return try JobClaim(name, in: RuntimeFolder.locate(Shared.environment)) } catch {
+            let text = error is JobClaim.Taken ? "\(error)\(remedy)" : "\(error)"
+            throw CommandFailure(code: CommandFailure.cannotCreate, text: text)
+        }
     }
 }

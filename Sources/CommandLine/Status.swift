@@ -100,7 +100,7 @@ struct Status: ParsableCommand {
         Terminal.print(
             "\(job.job)  \(job.state)  last checkpoint: \(job.epoch == 0 ? "none" : "\(job.job)@\(job.epoch)")"
         )
-        Terminal.print("  \(job.command)")
+        Terminal.print("  \(Terminal.line(job.command))")
         if job.residentBytes < job.totalBytes {
             Terminal.print(
                 "  memory arriving: \(Terminal.bytes(job.residentBytes)) of \(Terminal.bytes(job.totalBytes))"
@@ -140,11 +140,13 @@ struct List: ParsableCommand {
     func run() throws {
         let store = store.value
         var entries: [Entry] = []
-        for name in job.map({ [$0] }) ?? store.jobs() {
+        for name in try job.map({ [$0] }) ?? jobs(store) {
             for epoch in store.epochs(name) { entries.append(Self.entry(store, name, epoch)) }
         }
         if json.json { return try printJSON(Report(checkpoints: entries)) }
-        if entries.isEmpty { return Terminal.print("No checkpoints in \(store.root).") }
+        if entries.isEmpty {
+            return Terminal.print("No checkpoints \(job.map { "of \($0) " } ?? "")in \(store.root).")
+        }
         let rows =
             [["CHECKPOINT", "CREATED", "SIZE", "MODE", "PROCESSES", "COMMAND"]]
             + entries.map {
@@ -155,6 +157,12 @@ struct List: ParsableCommand {
                 ]
             }
         Terminal.print(Terminal.table(rows))
+    }
+
+    private func jobs(_ store: Store) throws -> [String] {
+        do { return try store.jobs() } catch {
+            throw CommandFailure(code: CommandFailure.inputOutput, text: "\(error)")
+        }
     }
 
     private static func entry(_ store: Store, _ job: String, _ epoch: UInt64) -> Entry {
@@ -199,7 +207,11 @@ struct Kill: ParsableCommand {
                 for pid in strays { _ = Glibc.kill(pid, SIGKILL) }
                 Clock.sleep(microseconds: 2000)
             }
-            record.remove(from: runtime)
+            // Not if somebody has started a job of that name meanwhile.
+            if let claim = try? JobClaim(job, in: runtime) {
+                record.remove(from: runtime)
+                claim.release()
+            }
         }
     }
 }

@@ -55,6 +55,10 @@ enum Terminal {
         return sign + "\(whole)." + String(repeating: "0", count: digits - fraction.count) + fraction
     }
 
+    static func count(_ n: UInt32, _ one: String, _ several: String) -> String {
+        "\(n) \(n == 1 ? one : several)"
+    }
+
     static func bytes(_ count: UInt64) -> String {
         let units = ["B", "KiB", "MiB", "GiB", "TiB"]
         var value = Double(count)
@@ -73,8 +77,14 @@ enum Terminal {
         return self.bytes(UInt64(Double(bytes) / (Double(nanoseconds) / 1e9))) + "/s"
     }
 
+    /// A command as one line, whatever line breaks its arguments have.
+    static func line(_ text: String) -> String {
+        String(text.map { $0.isNewline ? "\u{23ce}" : $0 })
+    }
+
     /// Columns aligned; the first row is the heading.
     static func table(_ rows: [[String]]) -> String {
+        let rows = rows.map { $0.map(line) }
         guard let columns = rows.map(\.count).max() else { return "" }
         let widths = (0..<columns).map { c in rows.map { c < $0.count ? $0[c].count : 0 }.max() ?? 0 }
         return rows.map { row in

@@ -24,6 +24,8 @@ public struct RuntimeFolder: Sendable {
     /// Where the job's processes get what their verbs share.
     public func verbs(_ job: String) -> String { "\(path)/\(job).verbs" }
     public func record(_ job: String) -> String { "\(path)/\(job).job" }
+    /// Whoever has it locked is the job's coordinator, or is becoming it.
+    public func lock(_ job: String) -> String { "\(path)/\(job).lock" }
 
     /// Jobs that have a record here, also those whose coordinator has gone.
     public func jobs() -> [String] {
@@ -88,6 +90,9 @@ public struct ControlChannel: Sendable {
         return descriptor
     }
 
+    /// Throws ENAMETOOLONG for what cannot be a socket's name (unix(7)).
+    public static func check(_ path: String) throws { _ = try address(path) }
+
     private static func address(_ path: String) throws -> sockaddr_un {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -149,11 +154,16 @@ public struct ControlChannel: Sendable {
             Int(setsockopt(descriptor.number, SOL_SOCKET, SO_RCVTIMEO, &limit, size)), "limit a wait")
     }
 
+    /// Who is at the other end (SO_PEERCRED, unix(7)): struct ucred.
+    private var credentials: [UInt8]? {
+        descriptor.optionBytes(SOL_SOCKET, 17, capacity: 12).flatMap { $0.count == 12 ? $0 : nil }
+    }
+
+    public var peer: pid_t? { credentials.map { value(pid_t.self, from: $0) } }
+
     /// True when the other end is the same user or root.
     public func isTrusted() -> Bool {
-        guard let raw = descriptor.optionBytes(SOL_SOCKET, 17, capacity: 12), raw.count == 12 else {
-            return false
-        }
+        guard let raw = credentials else { return false }
         let uid = value(UInt32.self, from: raw, at: 4)
         return uid == geteuid() || uid == 0
     }

@@ -15,13 +15,15 @@ public final class EpochWriter: @unchecked Sendable {
     public let folder: String
     private var files: [ImageManifestFile] = []
 
-    /// Creates the epoch's folder, 0700. Throws `SystemError` (EEXIST, EROFS, ENOSPC, …).
+    /// Creates the epoch's folder, 0700. Throws `StoreUnusable`.
     public init(store: Store, job: String, epoch: UInt64, node: UInt32 = 0) throws {
         self.store = store
         self.job = job
         self.epoch = epoch
         folder = store.folder(job, epoch)
-        try makeFolders(folder + "/" + Format.nodeFolder(node))
+        do throws(SystemError) { try makeFolders(folder + "/" + Format.nodeFolder(node)) } catch {
+            throw StoreUnusable(cause: error)
+        }
     }
 
     public func blockFile(_ name: String, node: UInt32 = 0) throws -> BlockFileWriter {

@@ -33,8 +33,13 @@ public struct Store: Sendable {
     public func folder(_ job: String) -> String { "\(root)/\(job)" }
     public func folder(_ job: String, _ epoch: UInt64) -> String { "\(root)/\(job)/\(epoch)" }
 
-    /// Names of jobs that have at least a folder here.
-    public func jobs() -> [String] { (try? ProcFS.names(in: root)) ?? [] }
+    /// Names of jobs that have at least a folder here; none if there is no store yet.
+    public func jobs() throws(SystemError) -> [String] {
+        do { return try ProcFS.names(in: root) } catch {
+            if error.code == ENOENT { return [] }
+            throw error
+        }
+    }
 
     /// Committed epochs of a job, ascending.
     public func epochs(_ job: String) -> [UInt64] {
@@ -48,30 +53,28 @@ public struct Store: Sendable {
         UInt64((try? ProcFS.numbers(in: folder(job)))?.last ?? 0) + 1
     }
 
-    /// Parses `JOB` or `JOB@EPOCH`; without an epoch the last committed one.
+    /// Parses `JOB` or `JOB@EPOCH`; without an epoch the last committed one. Throws
+    /// `NoSuchCheckpoint`, or `ImageError` when there are only remains of checkpoints.
     public func resolve(_ reference: String) throws -> (job: String, epoch: UInt64) {
         let parts = reference.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
         let job = String(parts[0])
         let known = epochs(job)
         if parts.count == 2 {
             guard let epoch = UInt64(parts[1]), known.contains(epoch) else {
-                throw ImageError(
-                    file: folder(job),
-                    reason: "has no checkpoint \(parts[1]); there are: "
+                throw NoSuchCheckpoint(
+                    description: "\(folder(job)): has no checkpoint '\(parts[1])'; there are: "
                         + (known.isEmpty ? "none" : known.map(String.init).joined(separator: ", ")))
             }
             return (job, epoch)
         }
-        guard let last = known.last else {
-            let attempts = ((try? ProcFS.numbers(in: folder(job))) ?? []).map {
-                "\(folder(job, UInt64($0)))/\(Format.manifestName)"
-            }
-            throw ImageError(
-                file: folder(job),
-                reason: "has no committed checkpoint"
-                    + (attempts.isEmpty ? "" : "; there is no " + attempts.joined(separator: ", no ")))
+        if let last = known.last { return (job, last) }
+        let attempts = ((try? ProcFS.numbers(in: folder(job))) ?? []).map {
+            "\(folder(job, UInt64($0)))/\(Format.manifestName)"
         }
-        return (job, last)
+        let reason = "has no committed checkpoint"
+        guard !attempts.isEmpty else { throw NoSuchCheckpoint(description: "\(folder(job)): \(reason)") }
+        throw ImageError(
+            file: folder(job), reason: reason + "; there is no " + attempts.joined(separator: ", no "))
     }
 
     /// Removes an epoch: the manifest first, so that it is gone before it is incomplete.

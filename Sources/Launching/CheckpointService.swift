@@ -80,7 +80,8 @@ final class CheckpointService: @unchecked Sendable {
         }
         var reply = ControlReply()
         switch request.kind {
-        case .checkpoint(let wanted)?: reply = checkpoint(wanted, channel)
+        case .checkpoint(let wanted)?:
+            reply = isOfJob(channel) ? Self.fromInside : checkpoint(wanted, channel)
         case .status(let wanted)?: reply.status = status(withVerbs: wanted.verbs)
         case .kill(let wanted)?:
             kill(wanted.signal == 0 ? SIGKILL : wanted.signal)
@@ -91,6 +92,20 @@ final class CheckpointService: @unchecked Sendable {
             }
         }
         try? channel.send(reply)
+    }
+
+    /// Whoever waits for the answer would be part of the image, and its connection with it.
+    private func isOfJob(_ channel: ControlChannel) -> Bool {
+        channel.peer.map { source.view(own).processes().contains($0) } ?? false
+    }
+
+    private static let fromInside = ControlReply.with {
+        $0.error = .with {
+            $0.code = 77
+            $0.text =
+                "a process of the job cannot ask for its checkpoint, because it would be part of it. "
+                + "What to do: ask from outside of the job, or start it with --interval"
+        }
     }
 
     func automatic() { _ = checkpoint(ControlCheckpoint(), nil) }
@@ -123,7 +138,7 @@ final class CheckpointService: @unchecked Sendable {
             var one: UInt64 = 1  // what ended while it was traced can be reaped now
             _ = write(wake.number, &one, 8)
         }
-        if case .pod(let job) = source, let pager = job.pager, !pager.isFinished { pager.wait() }
+        if case .pod(let job, _) = source, let pager = job.pager, !pager.isFinished { pager.wait() }
         let reporter = channel.map { ProgressReporter($0) { [self] in progress() } }
         defer { reporter?.stop() }
         let result = persistently { [self, options] in
@@ -205,7 +220,7 @@ final class CheckpointService: @unchecked Sendable {
             $0.command = configuration.command.joined(separator: " ")
             $0.store = configuration.store.root
             $0.startedNs = UInt64(started)
-            if case .pod(let job) = source, let pager = job.pager {
+            if case .pod(let job, _) = source, let pager = job.pager {
                 $0.residentBytes = pager.residentBytes
                 $0.totalBytes = pager.totalBytes
             }
@@ -230,7 +245,7 @@ final class CheckpointService: @unchecked Sendable {
 
     /// Ends the whole job. SIGKILL repeats until nothing is left.
     private func kill(_ signal: Int32) {
-        if case .pod(let job) = source, signal == SIGKILL {
+        if case .pod(let job, _) = source, signal == SIGKILL {
             _ = Kernel.raw(.kill, Int(job.podPid), Int(SIGKILL))
             return
         }

@@ -25,7 +25,7 @@ public struct JobRecord: Codable, Sendable {
         self.store = store
         self.command = command
         identity = source.identity
-        let member = if case .pod(let job) = source { job.podPid } else { source.root }
+        let member = if case .pod(let job, _) = source { job.podPid } else { source.root }
         pidNamespace = ProcFS.link("/proc/\(member)/ns/pid") ?? ""
     }
 

@@ -8,12 +8,13 @@ import ProcessSnapshot
 public enum JobSource {
     /// The command's own process, a child of the supervisor's main thread.
     case native(root: pid_t, identity: String)
-    case pod(RestoredJob)
+    /// `door`: if it uses verbs.
+    case pod(RestoredJob, VerbsDoor?)
 
     var root: pid_t {
         switch self {
         case .native(let root, _): root
-        case .pod(let job): job.outerRootPid
+        case .pod(let job, _): job.outerRootPid
         }
     }
 
@@ -21,7 +22,7 @@ public enum JobSource {
     var identity: String {
         switch self {
         case .native(_, let identity): return identity
-        case .pod(let job):
+        case .pod(let job, _):
             for pid in ProcFS.descendants(of: job.podPid) {
                 if let found = JobRecord.identity(of: pid) { return found }
             }
@@ -35,8 +36,14 @@ public enum JobSource {
             JobView(
                 reaper: getpid(), isPod: false, startedSeconds: Clock.realtime() / 1_000_000_000,
                 excluded: { own.all })
-        case .pod(let job): JobView(reaper: job.podPid, isPod: true, excluded: { own.all })
+        case .pod(let job, _): job.view(own)
         }
+    }
+}
+
+extension RestoredJob {
+    func view(_ own: OwnProcesses) -> JobView {
+        JobView(reaper: podPid, isPod: true, excluded: { own.all })
     }
 }
 
@@ -46,7 +53,7 @@ public struct NativeLaunch {
     public let identity = JobRecord.newIdentity()
     private let gate: Descriptor
 
-    /// The command waits until `go`. `terminal`: becomes its controlling terminal, and stands for
+    /// The command waits until `go`, and never runs if this process ends before. `terminal`: becomes its controlling terminal, and stands for
     /// those standard descriptors that are terminals here.
     /// `variables`: NAME=VALUE each, set in the command's environment.
     public init(
@@ -75,7 +82,8 @@ public struct NativeLaunch {
             standard = standard.map { isatty($0) == 1 ? terminal.slaveNumber : $0 }
         }
         root = fermata_launch(
-            arguments[0], &arguments, &variables, standard, terminal?.slaveNumber ?? -1, read.number)
+            arguments[0], &arguments, &variables, standard, terminal?.slaveNumber ?? -1,
+            [read.number, write.number])
         try Kernel.check(Int(root), "start \(command[0])")
     }
 

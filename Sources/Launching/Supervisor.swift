@@ -16,10 +16,9 @@ import Synchronization
 /// connection, and each checkpoint, has a thread of its own (ptrace belongs to a thread).
 public final class Supervisor {
     public struct Configuration: Sendable {
-        public var job: String
+        public var claim: JobClaim
         public var command: [String]
         public var store: Store
-        public var runtime: RuntimeFolder
         public var options: CaptureOptions
         /// Seconds between checkpoints that are made without being asked for; 0: none.
         public var intervalSeconds: Double
@@ -28,18 +27,20 @@ public final class Supervisor {
         public var verbs: VerbsMode
 
         public init(
-            job: String, command: [String], store: Store, runtime: RuntimeFolder,
-            options: CaptureOptions, intervalSeconds: Double, keep: Int, verbs: VerbsMode = .off
+            claim: JobClaim, command: [String], store: Store, options: CaptureOptions,
+            intervalSeconds: Double, keep: Int, verbs: VerbsMode = .off
         ) {
             self.verbs = verbs
-            self.job = job
+            self.claim = claim
             self.command = command
             self.store = store
-            self.runtime = runtime
             self.options = options
             self.intervalSeconds = intervalSeconds
             self.keep = keep
         }
+
+        var job: String { claim.job }
+        var runtime: RuntimeFolder { claim.runtime }
     }
 
     private let configuration: Configuration
@@ -72,7 +73,6 @@ public final class Supervisor {
         var inherited = inherited
         inherited.terminal = terminal?.index
         service = try CheckpointService(configuration, source: source, inherited: inherited)
-        try configuration.runtime.prepare()
         verbs = try Self.verbsDoor(configuration, source)
         door = try ControlChannel.listen(configuration.runtime.socket(configuration.job))
         try service.record.write(to: configuration.runtime)
@@ -81,12 +81,10 @@ public final class Supervisor {
 
     /// A restored job knocks where its original did.
     private static func verbsDoor(_ configuration: Configuration, _ source: JobSource) throws -> VerbsDoor? {
-        let view = source.view(OwnProcesses())
-        if case .pod = source {
-            return try VerbsDoor.path(in: view).map { try VerbsDoor(path: $0, view: view) }
-        }
+        if case .pod(_, let door) = source { return door }
         guard configuration.verbs != .off else { return nil }
-        return try VerbsDoor(path: configuration.runtime.verbs(configuration.job), view: view)
+        return try VerbsDoor(
+            path: configuration.runtime.verbs(configuration.job), view: source.view(OwnProcesses()))
     }
 
     /// Blocks the signals that the loop handles and gives the descriptor they arrive at. Call
@@ -115,9 +113,10 @@ public final class Supervisor {
         while rootStatus == nil { turn() }
         for connection in connections { try? connection.join() }
         // What the command left running needs its memory before this process, which serves it, goes.
-        if case .pod(let job) = source { job.pager?.wait() }
+        if case .pod(let job, _) = source { job.pager?.wait() }
         terminal?.stop()
         service.record.remove(from: configuration.runtime)
+        configuration.claim.release()
         let status = rootStatus!
         return fermata_wifexited(status) != 0
             ? fermata_wexitstatus(status) : 128 + fermata_wtermsig(status)
@@ -131,7 +130,7 @@ public final class Supervisor {
         ]
         // poll(2) passes over negative descriptors.
         watched.append(pollfd(fd: verbs?.listener.number ?? -1, events: Int16(POLLIN), revents: 0))
-        if case .pod(let job) = source {
+        if case .pod(let job, _) = source {
             watched.append(pollfd(fd: job.channel.number, events: Int16(POLLIN), revents: 0))
         }
         let own = watched.count
@@ -195,7 +194,7 @@ public final class Supervisor {
             else { continue }
             switch source {
             case .native(let root, _) where pid == root: rootStatus = status
-            case .pod(let job) where pid == job.podPid:
+            case .pod(let job, _) where pid == job.podPid:
                 takeReports()
                 rootStatus = rootStatus ?? status
             default: break
@@ -214,7 +213,7 @@ public final class Supervisor {
     }
 
     private func takeReports() {
-        guard case .pod(let job) = source else { return }
+        guard case .pod(let job, _) = source else { return }
         var report = fermata_pod_report()
         while recv(job.channel.number, &report, MemoryLayout<fermata_pod_report>.size, 0x40)
             == MemoryLayout<fermata_pod_report>.size

@@ -7,8 +7,9 @@ import LinuxSystem
 import ProcessSnapshot
 
 /// Where the job's processes get the memory that their verbs share (`Segment` of the interposer): a
-/// memfd, given to whoever belongs to the job and to nobody else. On the supervisor's main thread.
-final class VerbsDoor {
+/// memfd, given to whoever belongs to the job and to nobody else. One
+/// thread at a time: it is made on that which restores the job, and answers on the supervisor's.
+public final class VerbsDoor: @unchecked Sendable {
     let listener: Descriptor
     private let path: String
     private let view: JobView
@@ -23,10 +24,17 @@ final class VerbsDoor {
         listener = try ControlChannel.listen(path)
     }
 
+    /// Where the original's door was; nil when the job uses no verbs. While nothing of it runs.
+    public convenience init?(restored job: RestoredJob) throws {
+        let view = job.view(OwnProcesses())
+        guard let path = Self.path(in: view) else { return nil }
+        try self.init(path: path, view: view)
+    }
+
     deinit { unlink(path) }
 
     /// What FERMATA_VERBS is in a restored job; nil when it uses no verbs.
-    static func path(in view: JobView) -> String? {
+    private static func path(in view: JobView) -> String? {
         let mark = Array("FERMATA_VERBS=".utf8)
         for pid in view.processes() {
             guard let environment = try? ProcFS.read("/proc/\(pid)/environ"),
@@ -43,8 +51,8 @@ final class VerbsDoor {
         guard fd >= 0 else { return }
         _ = fcntl(fd, F_SETFD, FD_CLOEXEC)
         let channel = Descriptor(owning: fd)
-        guard let raw = channel.optionBytes(SOL_SOCKET, 17, capacity: 12), raw.count == 12,  // SO_PEERCRED
-            view.processes().contains(value(pid_t.self, from: raw)), let segment = try? theSegment()
+        guard let peer = ControlChannel(channel).peer, view.processes().contains(peer),
+            let segment = try? theSegment()
         else { return }
         _ = fermata_send_descriptors(channel.number, 1, [segment.descriptor.number], 1)
     }

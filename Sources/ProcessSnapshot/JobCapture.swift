@@ -409,7 +409,8 @@ public final class JobCapture {
             let anchor = processes.first { $0.pid == pid }?.anchor ?? pid
             let source = snapshots[pid]?.tid ?? anchor
             var memory = process.memory
-            try MemoryCapture.addFlags(&memory, from: source)
+            let isCopy = snapshots[pid] != nil
+            try MemoryCapture.addFlags(&memory, from: source, absent: isCopy ? .dontFork : nil)
             let file = try writer.blockFile("pages-\(process.pid).raw")
             let kept = held[pid]
             let copied = try PageCopier(pid: source, memory: RemoteMemory(pid: source)).copy(
@@ -430,9 +431,13 @@ public final class JobCapture {
         try writer.write(context.inventory, name: Format.inventoryName)
     }
 
+    /// Of files that the restart needs as they are. What is saved comes from the image, and the job,
+    /// which runs on in fork mode, may have removed it by now.
     private func checksumBackingFiles() throws {
+        let saved = Set(context.inventory.savedFiles.map(\.path))
         for i in context.inventory.backingFiles.indices {
             let file = context.inventory.backingFiles[i]
+            if saved.contains(file.path) { continue }
             context.inventory.backingFiles[i].checksum = try FileChecksums.shared.checksum(file)
         }
     }

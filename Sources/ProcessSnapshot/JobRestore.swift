@@ -20,6 +20,9 @@ public struct RestoredJob: Sendable {
     /// Master of the terminal to relay, if the job had one.
     public let terminal: Descriptor?
     public let pager: Pager?
+
+    /// Kills all of it. Any thread.
+    public func end() { _ = Kernel.raw(.kill, Int(podPid), Int(SIGKILL)) }
 }
 
 /// Rebuilds a job on this machine. All of it runs on one thread of its own, which is in the
@@ -108,7 +111,10 @@ public final class JobRestore {
 
     /// Rebuilds everything and lets it run. On an error nothing is left.
     /// `lost`: called from the pager's thread when memory cannot be read; the job is dead then.
-    public func run(lost: @escaping @Sendable (any Error) -> Void) throws -> RestoredJob {
+    /// `ready`: called when everything is there and nothing runs yet.
+    public func run(
+        lost: @escaping @Sendable (any Error) -> Void, ready: (RestoredJob) throws -> Void
+    ) throws -> RestoredJob {
         do {
             try startPod()
             mark("pod")
@@ -122,12 +128,13 @@ public final class JobRestore {
             try finishState()
             mark("state")
             if context.options.preload { pager?.wait() }
-            try go()
-            mark("run")
             let job = RestoredJob(
                 podPid: context.podPid, channel: channel, rootPid: rootPid,
                 outerRootPid: context.outerPids[Int32(rootPid)] ?? 0,
                 terminal: context.supervisedMaster, pager: pager)
+            try ready(job)
+            try go()
+            mark("run")
             return job
         } catch {
             endPod()

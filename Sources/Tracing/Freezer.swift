@@ -103,9 +103,14 @@ public final class Freezer {
         return threads.isEmpty ? nil : try StoppedProcess(pid: pid, threads: threads)
     }
 
+    /// Returns after two passes that found nothing new: a process may have moved below another parent
+    /// while the lists of children were read, one whose parent ended, and lists that change while
+    /// they are read lack entries (proc_pid_task_children(5)).
     private func stopAll(deadline: Int64) throws {
         vforkSeen = false
-        while true {
+        var quietPasses = 0
+        while quietPasses < 2 {
+            changes = 0
             var fresh: [Tracee] = []
             var queue = roots()
             var seen = Set(queue)
@@ -118,10 +123,14 @@ public final class Freezer {
                     queue.append(child)
                 }
             }
-            if fresh.isEmpty { return noteZombies() }
             for tracee in fresh { try awaitStop(tracee, deadline: deadline) }
+            quietPasses = fresh.isEmpty && changes == 0 ? quietPasses + 1 : 0
         }
+        noteZombies()
     }
+
+    /// Ends that a pass came upon.
+    private var changes = 0
 
     /// Processes that ended while they were being stopped: what their parents will wait for.
     private func noteZombies() {
@@ -131,7 +140,10 @@ public final class Freezer {
     }
 
     private func seizeThreads(of pid: pid_t) throws -> [Tracee] {
-        guard let tids = try? ProcFS.numbers(in: "/proc/\(pid)/task") else { return [] }
+        guard let tids = try? ProcFS.numbers(in: "/proc/\(pid)/task") else {
+            changes += 1
+            return []
+        }
         if members[pid] == nil {
             members[pid] = [:]
             order.append(pid)
@@ -144,10 +156,11 @@ public final class Freezer {
                 if known == nil { try tracee.seize([.markSystemCalls]) }
                 try tracee.interrupt()
             } catch RemoteError.vanished {
+                changes += 1
                 continue
             } catch RemoteError.kernel(let error) {
                 if isZombie(pid, tid) {
-                    if tid == pid { zombies.insert(pid) }
+                    if tid == pid, zombies.insert(pid).inserted { changes += 1 }
                     continue
                 }
                 throw Failure.refused(pid: pid, error)
@@ -165,8 +178,12 @@ public final class Freezer {
 
     private func awaitStop(_ tracee: Tracee, deadline: Int64) throws {
         let patience: Int64 = 30_000_000
-        while !settle(tracee, patience) {
+        while !tracee.isStopped, !settle(tracee, patience) {
             let pid = members.first { $0.value[tracee.tid] != nil }?.key ?? tracee.tid
+            // A first thread's end is not reported before those of the others have been waited for.
+            for other in members[pid]?.values ?? [:].values where other !== tracee && other.end == nil {
+                _ = settle(other, 0)
+            }
             if isWaitingForVfork(pid, tracee.tid) {
                 vforkSeen = true
                 throw Failure.stuck(

@@ -113,9 +113,10 @@ pid_t fermata_spawn_stub(uint64_t flags, const pid_t *tids, size_t count);
 /// fork+exec for the job's first process: `descriptors[0..<3]` become 0, 1, 2, every other
 /// descriptor is closed unless it was inherited (not close-on-exec).
 /// `terminal` >= 0 is made the controlling terminal of the new session. The child waits until
-/// a byte arrives on `gate` before exec. Returns its pid; exec failure: exit 127 or 126.
+/// a byte arrives on the pipe `gate` before exec, and exits if the parent ends without that.
+/// Returns its pid; exec failure: exit 127 or 126.
 pid_t fermata_launch(const char *file, char *const argv[], char *const envp[],
-                     const int descriptors[3], int terminal, int gate);
+                     const int descriptors[3], int terminal, const int gate[2]);
 
 /// The first process of a pod: namespaces by `flags` (CLONE_NEW…), /proc and /dev/pts mounted
 /// anew, reaps every orphan, and says on `channel` how each of its children ended. Ends, and

@@ -210,14 +210,18 @@ struct MemoryCapture {
     }
 
     /// Adds what only smaps tells. It walks page tables, so it is read from the frozen copy in
-    /// fork mode; a copy's locks are the exception, they are not inherited.
-    static func addFlags(_ memory: inout ImageMemory, from pid: pid_t) throws {
+    /// fork mode; a copy's locks are the exception, they are not inherited. `absent`: what a mapping
+    /// has that is not there.
+    static func addFlags(_ memory: inout ImageMemory, from pid: pid_t, absent: Flag? = nil) throws {
         let entries = try MappingEntry.list(pid, flags: true)
         var next = 0
         for i in memory.mappings.indices {
             let start = memory.mappings[i].start
             while next < entries.count, entries[next].end <= start { next += 1 }
-            guard next < entries.count, entries[next].start <= start else { continue }
+            guard next < entries.count, entries[next].start <= start else {
+                memory.mappings[i].flags |= absent?.rawValue ?? 0
+                continue
+            }
             for flag in Flag.allCases where entries[next].flags.contains(flag.letters) {
                 memory.mappings[i].flags |= flag.rawValue
             }

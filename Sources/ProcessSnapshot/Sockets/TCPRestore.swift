@@ -202,14 +202,15 @@ final class TCPRestore {
 
     /// FIN_WAIT1, FIN_WAIT2, LAST_ACK, CLOSING: this side has shut down its direction.
     private static func hasSentEnd(_ socket: ImageTCPSocket) -> Bool {
-        [4, 5, 9, 11].contains(socket.state)
+        [TCPState.finWait1, TCPState.finWait2, TCPState.lastAck, TCPState.closing].contains(socket.state)
     }
 
     /// The receiver's queue, then what it had not received of the sender's.
     static func underWay(from sender: ImageTCPSocket, to receiver: ImageTCPSocket) -> [UInt8] {
-        let firstUnacknowledged = sender.sendSequence &- UInt32(sender.sendQueue.count)
+        // A FIN has one sequence number behind the data, on both sides.
+        let end = sender.sendSequence &- (hasSentEnd(sender) ? 1 : 0)
+        let firstUnacknowledged = end &- UInt32(sender.sendQueue.count)
         let overlap = Int(Int32(bitPattern: receiver.receiveSequence &- firstUnacknowledged))
-        // A FIN occupies one sequence number behind the data.
         let known = max(0, min(overlap, sender.sendQueue.count))
         return Array(receiver.receiveQueue) + Array(sender.sendQueue.dropFirst(known))
     }

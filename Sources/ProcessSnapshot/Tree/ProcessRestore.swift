@@ -243,13 +243,23 @@ final class ProcessRestore {
         let runner = process.threads.firstIndex { !$0.exited } ?? 0
         if process.threads[0].exited, runner > 0 {
             try stub.start(.exit, [0])
-            // It becomes a zombie at once, but is reported only with the last thread's end.
-            Clock.sleep(microseconds: 500)
+            try awaitZombie(stub.tracee.tid)
         }
         try MemoryRestore(context, process).removeTrampoline(threads[runner])
         try threads[runner].tracee.stopAgain()
         for (thread, stub) in zip(process.threads, threads) where !thread.exited {
             try ThreadRestore.setRegisters(thread, stub)
+        }
+    }
+
+    /// A first thread's end is reported only with that of the last thread, but /proc tells of it.
+    private func awaitZombie(_ tid: pid_t) throws {
+        let limit = Clock.monotonic() + 10_000_000_000
+        while try ProcessStatistics(pid: tid).state != UInt8(ascii: "Z") {
+            guard Clock.monotonic() < limit else {
+                throw RestoreError("thread \(process.pid) does not end, as it had at the checkpoint")
+            }
+            Clock.sleep(microseconds: 50)
         }
     }
 

@@ -6,7 +6,7 @@ enum Catalogue {
         if options.plain {
             return JobTests.all(options) + InteractiveTests.all(options)
         }
-        return ContractTests.all(options)
+        return ContractTests.all(options) + MisuseTests.all(options)
             + OrdinaryUserTests.all(options)
             + ConformanceTests.all(options)
             + JobTests.all(options)

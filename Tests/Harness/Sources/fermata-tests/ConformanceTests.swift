@@ -90,16 +90,19 @@ enum ConformanceTests {
         try context.expectNothingLeft("after PASS")
     }
 
+    /// `fork`: the job goes on after the cut, and is killed then (with --kill it would stand still
+    /// and nothing would be forked).
     private static func restart(
         _ program: String, _ mode: CheckpointMode, links: Int, _ context: TestContext
     ) throws {
         var run = try begin(program, context)
         for link in 1...links {
-            let result = try context.tool.checkpoint("job", mode: mode, kill: true)
+            let result = try context.tool.checkpoint("job", mode: mode, kill: mode == .stop)
             try expect(
                 result.status == .exited(0), "checkpoint \(link): \(result.lastWords)")
-            _ = try run.finish(seconds: 20, "'fermata run' after checkpoint --kill")
-            try context.expectNothingLeft("after checkpoint --kill")
+            if mode == .fork { try context.killJob("job", run) }
+            _ = try run.finish(seconds: 20, "'fermata run' after the checkpoint")
+            try context.expectNothingLeft("after the checkpoint")
             let verdict = run.line("PASS") ?? run.line("FAIL")
             try expect(verdict == nil, "before the restart: \(verdict ?? "")")
             run = try context.restart("job")
