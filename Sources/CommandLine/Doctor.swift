@@ -133,6 +133,7 @@ enum LimitsDocument {
             + "are refused, and a connecting side whose port somebody else has by then gets another.",
         "A thread that waited in futex(2) waits again a moment after the others run: a wake without a change of the "
             + "futex word in that moment finds nobody.",
+        "In fork mode the copies that hold the memory hang below the job's nearest child subreaper (prctl(2)), if it has one: it sees children end that it did not start.",
         "Private memory that parent and child still shared copy-on-write takes its full size in each.",
         "Inherited descriptors above 2 that `fermata restart` was not given become /dev/null.",
         "Files that the job wrote, closed and did not have open at the cut stay as they are on disk; those it had "

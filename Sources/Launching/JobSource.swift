@@ -53,8 +53,8 @@ public struct NativeLaunch {
     public let identity = JobRecord.newIdentity()
     private let gate: Descriptor
 
-    /// The command waits until `go`, and never runs if this process ends before. `terminal`: becomes its controlling terminal, and stands for
-    /// those standard descriptors that are terminals here.
+    /// The command waits until `go`, and never runs if this process ends before. `terminal`: becomes
+    /// its controlling terminal, and stands for those standard descriptors that are terminals here.
     /// `variables`: NAME=VALUE each, set in the command's environment.
     public init(
         command: [String], job: String, terminal: TerminalRelay?, variables added: [String] = []

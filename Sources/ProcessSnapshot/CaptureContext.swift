@@ -39,6 +39,8 @@ final class CaptureContext {
     var sharedSources: [Descriptor] = []
     /// SO_REUSEADDR of locked TCP sockets, by inode.
     var reuseAddress: [UInt64: Int32] = [:]
+    /// Listening TCP sockets, and how many connections wait to be accepted.
+    var acceptQueues: [(source: DescriptorSource, port: UInt16, waiting: UInt32)] = []
     /// Masters of pseudo-terminals that the job holds, by number.
     var terminalMasters: [UInt32: Descriptor] = [:]
     lazy var openFiles = OpenFileTable(self)

@@ -95,6 +95,7 @@ public final class JobCapture {
             threadCount += process.threads.count
         }
         for work in context.openFiles.deferred { try work() }
+        try TCPCapture(context: context).checkAcceptQueues()
         try LockCapture(context: context).capture(captured)
         var systemV = SystemVCapture(context: context)
         try systemV.capture()

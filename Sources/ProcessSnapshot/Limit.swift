@@ -146,7 +146,7 @@ public enum Limit: String, CaseIterable, Sendable {
             )
         case .pendingData:
             (
-                "a connection that already carries data but was not accepted yet",
+                "a connection not accepted yet that carries data, or whose client has gone",
                 "the kernel gives no way to read it without accepting it", "try again"
             )
         case .inotifyEvents: ("inotify events not yet read", "they cannot be put back", "try again")

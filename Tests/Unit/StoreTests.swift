@@ -122,10 +122,12 @@ import Testing
         #expect(try store.resolve("job") == ("job", 2))
         #expect(try store.resolve("job@1") == ("job", 1))
         for wrong in ["job@3", "job@4", "job@x", "job@", "nothing", "nothing@1"] {
-            #expect(throws: ImageError.self, "\(wrong)") { try store.resolve(wrong) }
+            #expect(throws: NoSuchCheckpoint.self, "\(wrong)") { try store.resolve(wrong) }
         }
         do { _ = try store.resolve("job@7") } catch { #expect("\(error)".contains("1, 2")) }
-        #expect(store.jobs() == ["job"])
+        #expect(try store.jobs() == ["job"])
+        #expect(try Store(root: store.root + "/nowhere").jobs() == [])
+        #expect(throws: SystemError.self) { try Store(root: "/dev/null").jobs() }
     }
 
     @Test func whereItIs() {
@@ -145,7 +147,7 @@ import Testing
     func unwritable() throws {
         let file = folder.path + "/file"
         try overwrite(file, [1])
-        let error = #expect(throws: SystemError.self) {
+        let error = #expect(throws: StoreUnusable.self) {
             try EpochWriter(store: Store(root: file), job: "job", epoch: 1)
         }
         #expect(error?.description.contains(file) == true)

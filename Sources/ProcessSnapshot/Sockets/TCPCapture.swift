@@ -43,6 +43,9 @@ struct TCPCapture {
         }
         switch socket.state {
         case TCPState.listen:
+            // tcpi_unacked and tcpi_sacked of a listener (net/ipv4/tcp.c, tcp_get_info).
+            let waiting = value(UInt32.self, from: info, at: 24)
+            context.acceptQueues.append((source, SocketAddress.port(local), waiting))
             socket.backlog = value(UInt32.self, from: info, at: 28)
         case TCPState.close:
             // tcpi_bytes_acked, tcpi_bytes_received: it was a connection, and has ended.
@@ -143,6 +146,20 @@ struct TCPCapture {
             if case .tcp(var pending)? = context.inventory.openFiles[Int(source.index)].kind {
                 pending.pending = true
                 context.inventory.openFiles[Int(source.index)].tcp = pending
+            }
+        }
+    }
+
+    /// After all peers were looked at: what waits to be accepted must have its client in the job. A
+    /// connection whose client has closed it, or is elsewhere, shows nowhere else.
+    func checkAcceptQueues() throws {
+        let clients = context.inventory.openFiles.filter { $0.tcp.pending }
+            .map { SocketAddress.port(Array($0.tcp.remote)) }
+        for queue in context.acceptQueues {
+            let waiting = context.acceptQueues.filter { $0.port == queue.port }
+                .reduce(0) { $0 + Int($1.waiting) }
+            guard waiting <= clients.count(where: { $0 == queue.port }) else {
+                throw context.refusal(.pendingData, queue.source.pid, queue.source.name)
             }
         }
     }

@@ -61,7 +61,7 @@ struct SystemVCapture {
         for row in SystemVTable.rows("shm", in: context.view) where isOurs(row) {
             let id = Int32(truncatingIfNeeded: row["shmid"] ?? -1)
             guard !known.contains(id), row["nattch"] == 0 else { continue }
-            let handle = try InIPCNamespace.of(context.view) { () throws -> Descriptor in
+            let handle = try unlessGone { try InIPCNamespace.of(context.view) { () throws -> Descriptor in
                 let readOnly = 0o10000  // SHM_RDONLY
                 let address = Kernel.raw(.shmat, Int(id), 0, readOnly)
                 try Kernel.check(address, "attach segment \(id)")
@@ -75,9 +75,18 @@ struct SystemVCapture {
                 }
                 let range = "\(String(entry.start, radix: 16))-\(String(entry.end, radix: 16))"
                 return try Descriptor.open("/proc/self/map_files/\(range)", O_RDONLY)
-            }
+            } }
+            guard let handle else { continue }
             _ = try SharedMemoryCapture(context).object(handle, link: "/SYSV")
         }
+    }
+
+    /// nil when the object was removed, or a message taken: this job stands still, so it was somebody
+    /// else's after all.
+    private func unlessGone<Result>(_ body: () throws -> Result) throws -> Result? {
+        do { return try body() } catch let error as SystemError
+            where [EINVAL, EIDRM, ENOMSG].contains(error.code)
+        { return nil }
     }
 
     mutating func capture() throws {
@@ -105,7 +114,8 @@ struct SystemVCapture {
             guard
                 isOurs(row) || members.contains(row["lspid"] ?? 0) || members.contains(row["lrpid"] ?? 0)
             else { continue }
-            context.inventory.messageQueues.append(try queue(row))
+            guard let queue = try unlessGone({ try queue(row) }) else { continue }
+            context.inventory.messageQueues.append(queue)
         }
     }
 
