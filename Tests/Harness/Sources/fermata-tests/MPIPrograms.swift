@@ -27,13 +27,14 @@ enum MPIPrograms {
         stencil("mpich", library: "mpich", ["mpiexec.mpich", "-n", "4"], 600),
     ]
 
-    /// Launcher and two ranks with the library's threads: small enough to be restarted often.
+    /// Launcher and two ranks with the library's threads: small enough to be restarted often, and
+    /// running for some seconds, so that a slow machine's checkpoints do not come too late.
     static let small = JobProgram(
         name: "stencil-small",
         command: {
             [
                 "mpirun.openmpi", "-np", "2", "--oversubscribe", "--allow-run-as-root",
-                "--mca", "btl", "vader,self", "\($0.built)/stencil.openmpi", "384", "8000",
+                "--mca", "btl", "vader,self", "\($0.built)/stencil.openmpi", "384", "24000",
             ]
         },
         needs: { ["mpirun.openmpi", "\($0.built)/stencil.openmpi"] },
