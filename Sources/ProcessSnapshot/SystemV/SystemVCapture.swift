@@ -61,23 +61,22 @@ struct SystemVCapture {
         for row in SystemVTable.rows("shm", in: context.view) where isOurs(row) {
             let id = Int32(truncatingIfNeeded: row["shmid"] ?? -1)
             guard !known.contains(id), row["nattch"] == 0 else { continue }
-            let handle = try unlessGone { try InIPCNamespace.of(context.view) { () throws -> Descriptor in
-                let readOnly = 0o10000  // SHM_RDONLY
-                let address = Kernel.raw(.shmat, Int(id), 0, readOnly)
-                try Kernel.check(address, "attach segment \(id)")
-                defer { _ = Kernel.raw(.shmdt, address) }
-                guard
-                    let entry = try MappingEntry.list(getpid()).first(where: {
-                        $0.start == UInt64(address)
-                    })
-                else {
-                    throw SystemError(code: EIO, operation: "find segment \(id)")
-                }
-                let range = "\(String(entry.start, radix: 16))-\(String(entry.end, radix: 16))"
-                return try Descriptor.open("/proc/self/map_files/\(range)", O_RDONLY)
-            } }
-            guard let handle else { continue }
+            guard let handle = try unlessGone({ try open(segment: id) }) else { continue }
             _ = try SharedMemoryCapture(context).object(handle, link: "/SYSV")
+        }
+    }
+
+    private func open(segment id: Int32) throws -> Descriptor {
+        try InIPCNamespace.of(context.view) {
+            let readOnly = 0o10000  // SHM_RDONLY
+            let address = Kernel.raw(.shmat, Int(id), 0, readOnly)
+            try Kernel.check(address, "attach segment \(id)")
+            defer { _ = Kernel.raw(.shmdt, address) }
+            guard
+                let entry = try MappingEntry.list(getpid()).first(where: { $0.start == UInt64(address) })
+            else { throw SystemError(code: EIO, operation: "find segment \(id)") }
+            let range = "\(String(entry.start, radix: 16))-\(String(entry.end, radix: 16))"
+            return try Descriptor.open("/proc/self/map_files/\(range)", O_RDONLY)
         }
     }
 
