@@ -360,19 +360,11 @@ enum ContractTests {
             accepted, _ = server.accept()
             accepted.sendall(b"all of it")
             accepted.close()
-            print(client.makefile().read())
+            text = client.makefile().read()
+            assert text == "all of it", text
+            print(text)
             """
-        let run = try context.runJob("job", ["python3", "-c", program])
-        _ = try run.waitForLine("ready", seconds: 20)
-        try JobTests.checkpoint(context, run, mode: .stop, kill: false)
-        touch(context.scratch + "/go")
-        let status = try run.finish(seconds: 20, "fermata run")
-        try expect(status == .exited(0), "\(status)\(run.complaint)")
-        let restarted = try context.restart("job")
-        let again = try restarted.finish(seconds: 30, "fermata restart")
-        try expect(
-            again == .exited(0) && restarted.outputText.hasSuffix("all of it\n"),
-            "\(again), '\(restarted.outputText)'\(restarted.complaint)")
+        try endsTwice(context, program)
     }
 
     /// A job that cleans up behind itself was cut while it did (mpirun and its session folder):
@@ -397,6 +389,11 @@ enum ContractTests {
             shutil.rmtree(top + "/session")
             print(names, oct(mode), os.read(fifo, 1))
             """
+        try endsTwice(context, program)
+    }
+
+    /// The program says "ready", waits for the file `go` and ends; so does its image when it has ended.
+    private static func endsTwice(_ context: TestContext, _ program: String) throws {
         let run = try context.runJob("job", ["python3", "-c", program])
         _ = try run.waitForLine("ready", seconds: 20)
         try JobTests.checkpoint(context, run, mode: .stop, kill: false)
