@@ -1,11 +1,12 @@
 // Two processes fire requests of one service of the verbs at each other, many at a time, and check
 // everything that comes out of it.
 //
-//   fire SERVICE [ROUNDS]
+//   fire SERVICE [ROUNDS [apart]]
 //
 // SERVICE: rc uc ud srq xrc events read write atomic imm. Every rank sends ROUNDS messages to the
 // other (reads them from it; adds to the counter), numbers every request, and computes every byte
-// from service, sender, sequence number and position. What is wrong is said on stdout, exit
+// from service, sender, sequence number and position. "apart": as if they were on two nodes, so that
+// nothing but TCP is between them. What is wrong is said on stdout, exit
 // status 1. What is printed otherwise is the same in every run.
 #include <arpa/inet.h>
 #include <errno.h>
@@ -840,7 +841,7 @@ int main(int count, char **arguments) {
     for (int i = 0; count > 1 && i < SERVICES; i++)
         if (strcmp(arguments[1], services[i].name) == 0) service = i;
     if (service == SERVICES) {
-        fputs("usage: fire rc|uc|ud|srq|xrc|events|read|write|atomic|imm [ROUNDS]\n", stderr);
+        fputs("usage: fire rc|uc|ud|srq|xrc|events|read|write|atomic|imm [ROUNDS [apart]]\n", stderr);
         return 64;
     }
     shared = service == SRQ || service == XRC;
@@ -858,6 +859,7 @@ int main(int count, char **arguments) {
     close(wires[!rank]);
     if (rank == 0) sigaction(SIGCHLD, &action, NULL);
     sigprocmask(SIG_SETMASK, &before, NULL);
+    if (count > 3 && strcmp(arguments[3], "apart") == 0) setenv("FERMATA_NODE", rank ? "2" : "1", 1);
     open_everything();
     if (service == WRITE) writes();
     else if (service == READ) reads();

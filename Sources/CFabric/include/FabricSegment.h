@@ -18,7 +18,7 @@ enum {
     FABRIC_PORTS = 8192,         // of the connection manager, all port spaces together
     FABRIC_FIRST_NUMBER = 0x100, // of queue pairs: 0 and 1 are special (IBTA 3.9.2)
 };
-#define FABRIC_MAGIC 0x6661627269633033ULL  // raised with every change of the layout
+#define FABRIC_MAGIC 0x6661627269633034ULL  // raised with every change of the layout
 #define FABRIC_BYTES (4ULL << 30)
 
 // One process. A slot is taken by compare-and-swap of `pid` and `thread` from 0.
@@ -29,7 +29,10 @@ struct fabric_slot {
     uint32_t sleeping;           // its helper thread waits on `doorbell`
     uint64_t regions;            // offset of its array of FABRIC_REGIONS fabric_region
     uint64_t regions_used;       // entries from this one on were never written
-    uint64_t reserved[4];
+    struct in6_addr address;     // where it listens for links; IPv4 mapped
+    uint32_t port;               // host byte order; 0: it does not listen
+    uint32_t node;               // processes of different nodes share no rings: they have links
+    uint64_t reserved;
     uint64_t active[FABRIC_SLOTS / 64];  // bit n: the ring from slot n holds something
     uint64_t incoming[FABRIC_SLOTS];     // offset of the ring from slot n; 0: none yet
 };
@@ -105,8 +108,11 @@ struct fabric_ring {
     uint64_t guid;               /* of the node, network byte order */ \
     uint64_t events;             /* counts multicast changes */ \
     uint32_t link_layer;         /* IBV_LINK_LAYER_INFINIBAND 1, _ETHERNET 2 */ \
+    uint32_t first_node;         /* of the first process, + 1 */ \
+    uint32_t spans_nodes;        /* there are processes of others, too */ \
     uint32_t unused; \
-    uint64_t unused_too;
+    uint64_t key[2];             /* what processes of the job prove to each other that they know */ \
+    uint64_t unused_too[6];
 struct fabric_segment_head { FABRIC_SEGMENT_HEAD };
 struct fabric_segment {
     FABRIC_SEGMENT_HEAD

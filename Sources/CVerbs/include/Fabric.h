@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <arpa/inet.h>
 #include <infiniband/verbs.h>
 #include <rdma/rdma_user_cm.h>
 #include <linux/futex.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,6 +18,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -74,6 +77,10 @@ enum fabric_kind {
     FABRIC_SEND = 1, FABRIC_WRITE, FABRIC_READ, FABRIC_FETCH_ADD, FABRIC_COMPARE_SWAP,
     FABRIC_ACK, FABRIC_VALUE, FABRIC_DATAGRAM,
     FABRIC_CONNECTION,           // between connection managers: a fabric_connection follows
+    // Over links only.
+    FABRIC_STATE,                // of the source: status is its enum ibv_qp_state
+    FABRIC_RESPONSE,             // bytes that an RDMA READ has asked for
+    FABRIC_RESEND,               // no receive was posted for this sequence; now there is one
 };
 enum {
     FABRIC_IMMEDIATE = 1, FABRIC_SOLICITED = 2, FABRIC_INVALIDATE = 4,
@@ -90,7 +97,9 @@ struct fabric_record {
     uint64_t sequence;           // of the request, counted from 0 by its queue pair
     uint64_t length;             // bytes of the message
     uint64_t address;            // remote address; atomic: old value in FABRIC_VALUE
-    uint64_t operands[2];        // atomic: compare or add, swap; datagram: Q_Key, source GID prefix
+    // Atomic: compare or add, swap. Datagram: Q_Key, source GUID. Connection: the sender's cookie. Over
+    // links, of SEND, WRITE and RESPONSE: where in the message the payload begins.
+    uint64_t operands[2];
     uint32_t key;
     uint32_t immediate;          // or key to invalidate
 };
@@ -110,6 +119,60 @@ struct fabric_connection {
     struct sockaddr_in6 from, to;  // REQ: IPv4 mapped
     struct rdma_ucm_conn_param parameters;
 };
+
+// MARK: links
+
+// How the ends of a TCP connection between two processes of the job show that they know its key: the
+// one that has accepted says hello, the other claims to be a process, the first welcomes it.
+#define FABRIC_LINK_MAGIC 0x6665726d61746131ULL
+struct fabric_hello { uint64_t magic, nonce[2]; };
+struct fabric_claim { uint64_t magic, nonce[2], process, slot, proof; };
+struct fabric_welcome { uint64_t proof; };
+
+static inline int fabric_stream_socket(int family) {
+    int s = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return s < 0 ? -errno : s;
+}
+static inline int fabric_accept(int listener) {
+    long s = syscall(SYS_accept4, (long)listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return s < 0 ? -errno : (int)s;
+}
+// Small records go at once (tcp(7)).
+static inline void fabric_no_delay(int s) {
+    int on = 1;
+    setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+static inline int fabric_socket_error(int s) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    return getsockopt(s, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? errno : error;
+}
+// Bytes, or -errno.
+static inline long fabric_send(int s, struct iovec *list, unsigned long count) {
+    struct msghdr message = {.msg_iov = list, .msg_iovlen = count};
+    long n;
+    do n = sendmsg(s, &message, MSG_NOSIGNAL); while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+static inline long fabric_receive(int s, struct iovec *list, unsigned long count) {
+    struct msghdr message = {.msg_iov = list, .msg_iovlen = count};
+    long n;
+    do n = recvmsg(s, &message, 0); while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+struct fabric_ready { uint64_t tag; uint32_t events, unused; };
+static inline int fabric_epoll_set(int epoll, int operation, int s, uint32_t events, uint64_t tag) {
+    struct epoll_event event = {.events = events, .data = {.u64 = tag}};
+    return epoll_ctl(epoll, operation, s, &event);
+}
+// At most FABRIC_READY of what is ready; `milliseconds` -1: waits for it.
+enum { FABRIC_READY = 32 };
+static inline int fabric_epoll_wait(int epoll, struct fabric_ready *out, int milliseconds) {
+    struct epoll_event events[FABRIC_READY];
+    int n = epoll_wait(epoll, events, FABRIC_READY, milliseconds);
+    for (int i = 0; i < n; i++) out[i] = (struct fabric_ready){events[i].data.u64, events[i].events, 0};
+    return n < 0 ? -errno : n;
+}
 
 // MARK: atomic operations on shared words
 

@@ -86,7 +86,8 @@ final class ConnectionTable {
     private static func put(
         _ engine: Engine, _ slot: UInt32, _ record: fabric_record, _ message: fabric_connection
     ) -> Bool {
-        guard engine.segment.isAlive(slot), let writer = engine.writer(to: slot) else { return true }
+        guard engine.isAlive(slot), let writer = engine.writer(to: slot) else { return true }
+        defer { engine.links?.flush(urgentOnly: true) }
         return writer.send(record, payload: MemoryLayout<fabric_connection>.size) {
             $0.storeBytes(of: message, as: fabric_connection.self)
         }
@@ -95,7 +96,7 @@ final class ConnectionTable {
     /// A peer that died cannot say goodbye.
     func checkPeers(_ engine: Engine) {
         for id in ids {
-            if let id, let peer = id.peer, !engine.segment.isAlive(peer.slot) { id.lostPeer() }
+            if let id, let peer = id.peer, !engine.isAlive(peer.slot) { id.lostPeer() }
         }
     }
 }

@@ -15,13 +15,17 @@ struct Endpoint {
         port = UInt16(bigEndian: raw.sin6_port)  // both have it in the same place
         switch Int32(raw.sin6_family) {
         case AF_INET:
-            let ipv4 = withUnsafeBytes(of: raw) { $0.loadUnaligned(fromByteOffset: 4, as: UInt32.self) }
-            withUnsafeMutableBytes(of: &address) {
-                ($0[10], $0[11]) = (0xff, 0xff)
-                $0.storeBytes(of: ipv4, toByteOffset: 12, as: UInt32.self)
-            }
+            setIPv4(withUnsafeBytes(of: raw) { $0.loadUnaligned(fromByteOffset: 4, as: UInt32.self) })
         case AF_INET6: (address, isIPv4) = (raw.sin6_addr, false)
         default: return nil
+        }
+    }
+
+    /// Network byte order.
+    mutating func setIPv4(_ ipv4: UInt32) {
+        withUnsafeMutableBytes(of: &address) {
+            ($0[10], $0[11]) = (0xff, 0xff)
+            $0.storeBytes(of: ipv4, toByteOffset: 12, as: UInt32.self)
         }
     }
 
@@ -50,16 +54,12 @@ struct Endpoint {
 
     /// Whether this host has it: bind(2) tells, with a port of UDP that is of no consequence.
     var isHere: Bool {
-        let probe = socket(isIPv4 ? AF_INET : AF_INET6, Int32(SOCK_DGRAM.rawValue) | 0o2000000, 0)
+        let probe = socket(family, Int32(SOCK_DGRAM.rawValue) | 0o2000000, 0)
         guard probe >= 0 else { return false }
         defer { close(probe) }
         var any = self
         any.port = 0
-        var raw = any.raw
-        let size = isIPv4 ? MemoryLayout<sockaddr_in>.size : MemoryLayout<sockaddr_in6>.size
-        return withUnsafePointer(to: &raw) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(probe, $0, socklen_t(size)) == 0 }
-        }
+        return any.give(probe, to: bind) == 0
     }
 
     /// 127.0.0.1 or ::1.

@@ -57,7 +57,7 @@ extension QueuePair {
         var record = record
         record.destination = destination
         if writer.send(record, payload: Int(local.bytes), local.copy(to:)) { return .sent }
-        return engine.segment.isAlive(owner) ? .full : .sent
+        return engine.isAlive(owner) ? .full : .sent
     }
 }
 

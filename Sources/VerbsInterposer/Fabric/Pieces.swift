@@ -67,6 +67,41 @@ struct Pieces {
         }
     }
 
+    /// `wanted` bytes, from `offset` bytes into the message on.
+    func copy(to place: UnsafeMutableRawPointer, from offset: UInt64, count wanted: Int) {
+        var to = place
+        walk(from: offset, count: wanted) { start, n in
+            memcpy(to, start, n)
+            to += n
+        }
+    }
+
+    /// The same as a list for the kernel; returns its length, at most `count`.
+    func describe(_ out: UnsafeMutablePointer<iovec>, from offset: UInt64, count wanted: Int) -> Int {
+        var used = 0
+        walk(from: offset, count: wanted) { start, n in
+            out[used] = iovec(iov_base: start, iov_len: n)
+            used += 1
+        }
+        return used
+    }
+
+    private func walk(
+        from offset: UInt64, count wanted: Int, _ body: (UnsafeMutableRawPointer, Int) -> Void
+    ) {
+        var (left, skip) = (wanted, Int(offset))
+        for i in 0..<count where left > 0 {
+            let length = list[i].iov_len
+            if skip >= length {
+                skip -= length
+                continue
+            }
+            let n = min(left, length - skip)
+            body(list[i].iov_base + skip, n)
+            (left, skip) = (left - n, 0)
+        }
+    }
+
     /// Addresses and lengths, as a record carries them.
     func describe(to place: UnsafeMutableRawPointer) {
         let out = place.assumingMemoryBound(to: fabric_piece.self)
@@ -78,16 +113,10 @@ struct Pieces {
 
     /// Bytes from `source`, from `offset` bytes into the message on.
     func fill(from source: UnsafeRawPointer, count wanted: Int, at offset: Int = 0) {
-        var (from, left, skip) = (source, wanted, offset)
-        for i in 0..<count where left > 0 {
-            let length = list[i].iov_len
-            if skip >= length {
-                skip -= length
-                continue
-            }
-            let n = min(left, length - skip)
-            memcpy(list[i].iov_base + skip, from, n)
-            (from, left, skip) = (from + n, left - n, 0)
+        var from = source
+        walk(from: UInt64(offset), count: wanted) { start, n in
+            memcpy(start, from, n)
+            from += n
         }
     }
 

@@ -5,7 +5,8 @@ extension Engine {
     /// Takes in what has arrived and sends what waits. Returns true when there was anything.
     @discardableResult
     func progress() -> Bool {
-        var worked = false
+        if segment.spansNodes { listenForLinks() }
+        var worked = links?.progress() ?? false
         let mine = segment.slot(slot)
         for word in 0..<UInt32(FABRIC_SLOTS / 64) {
             let active = fabric_active_word(mine, word)
@@ -23,6 +24,7 @@ extension Engine {
         if connections.hasWork { connections.proceed(self) }
         // Only the helper thread, and every 256th poll, look at the clock.
         if !timed.isEmpty, polls & 255 == 0 { checkDeadlines() }
+        links?.flush(urgentOnly: true)
         return worked
     }
 
@@ -69,12 +71,21 @@ extension Engine {
     /// senders ring from now on, and what is already there is taken in.
     func expectSleep() {
         vainPolls = 0
-        _ = fabric_swap32(&segment.slot(slot).pointee.sleeping, 1)
+        ringFromNowOn()
         progress()
+        links?.flush(urgentOnly: false)
+    }
+
+    /// Senders wake the helper.
+    fileprivate func ringFromNowOn() {
+        _ = fabric_swap32(&segment.slot(slot).pointee.sleeping, 1)
+        links?.watch()
     }
 
     /// Something has to be looked at again although no record may come.
-    var hasTimers: Bool { !timed.isEmpty || !acknowledging.isEmpty || connections.hasWork }
+    var hasTimers: Bool {
+        !timed.isEmpty || !acknowledging.isEmpty || connections.hasWork || links?.hasWork ?? false
+    }
 }
 
 extension Segment {
@@ -84,26 +95,31 @@ extension Segment {
     }
 }
 
+/// A thread of the library's own, which takes no signals.
+func startThread(
+    _ argument: UnsafeMutableRawPointer,
+    _ body: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?
+) {
+    var (all, old) = (sigset_t(), sigset_t())
+    sigfillset(&all)
+    pthread_sigmask(SIG_SETMASK, &all, &old)
+    var thread = pthread_t()
+    _ = pthread_create(&thread, nil, body, argument)
+    pthread_sigmask(SIG_SETMASK, &old, nil)
+}
+
 /// The thread that makes progress while the application does not poll: for receivers that wait in
 /// ibv_get_cq_event or compute. It sleeps on a futex; while the application polls it only looks in
 /// a thousand times a second, and takes nothing from it.
 final class Helper {
     private let engine: Engine
-    private var thread = pthread_t()
 
     init(_ engine: Engine) {
         self.engine = engine
-        var all = sigset_t()
-        var old = sigset_t()
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &old)
-        _ = pthread_create(
-            &thread, nil,
-            { argument in
-                Unmanaged<Helper>.fromOpaque(argument!).takeUnretainedValue().run()
-                return nil
-            }, Unmanaged.passRetained(self).toOpaque())
-        pthread_sigmask(SIG_SETMASK, &old, nil)
+        startThread(Unmanaged.passRetained(self).toOpaque()) { argument in
+            Unmanaged<Helper>.fromOpaque(argument!).takeUnretainedValue().run()
+            return nil
+        }
     }
 
     private func run() {
@@ -119,7 +135,7 @@ final class Helper {
                 if !isPolled {
                     while engine.progress() {}
                     // Whoever sends from now on rings; what came before is found by the next look.
-                    _ = fabric_swap32(&slot.pointee.sleeping, 1)
+                    engine.ringFromNowOn()
                 }
                 if engine.connections.connected > 0 { engine.checkConnections() }
                 return (isPolled, engine.pause(isPolled: isPolled))

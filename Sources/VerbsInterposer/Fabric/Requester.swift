@@ -28,6 +28,7 @@ extension QueuePair {
     /// After one or more requests were appended.
     func sent() {
         if state == IBV_QPS_ERR || state == IBV_QPS_SQE { flushSends() } else { transmit() }
+        engine.links?.flush(urgentOnly: true)
         count()
     }
 
@@ -127,11 +128,14 @@ extension QueuePair {
 
     // MARK: sending
 
-    private enum Launch { case done, waits }
+    enum Launch { case done, waits }
 
     /// Sends what can be sent.
     func transmit() {
-        while state == IBV_QPS_RTS, !isStalled, sends.sent < sends.posted {
+        while !isStalled, let partial {
+            if sendOn(partial) == .waits { break }
+        }
+        while state == IBV_QPS_RTS, !isStalled, partial == nil, sends.sent < sends.posted {
             if launch(sends.sent) == .waits { break }
         }
         if sends.finished < sends.posted, type != IBV_QPT_UD { watch() }
@@ -171,9 +175,10 @@ extension QueuePair {
             failRequest(number, IBV_WC_REM_INV_REQ_ERR)
             return .done
         }
-        // Another process does not know what the last one has still to do.
-        if owner != lastOwner, sends.finished != number { return .waits }
-        lastOwner = owner
+        let destination = destination(request.pointee)
+        if destination != lastDestination, sends.finished != number { return .waits }
+        lastDestination = destination
+        if engine.isLinked(owner) { return sendOverLink(number, local, owner) }
         if sends.finished == number,
             request.pointee.opcode == IBV_WR_RDMA_WRITE || request.pointee.opcode == IBV_WR_RDMA_READ
         {
@@ -214,10 +219,11 @@ extension QueuePair {
     }
 
     /// The slot of the peer, if its queue pair takes requests from this one.
-    private func readyPeer() -> UInt32? {
+    func readyPeer() -> UInt32? {
         let entry = engine.segment.queuePair(attributes.dest_qp_num & UInt32(FABRIC_QUEUE_PAIRS - 1))
         let owner = fabric_load32(entry)
         guard owner != 0, attributes.dest_qp_num < UInt32(FABRIC_QUEUE_PAIRS) else { return nil }
+        if engine.isLinked(owner - 1) { return hasReadyPeer(at: owner - 1) ? owner - 1 : nil }
         let theirs = fabric_load32(&entry.pointee.state)
         guard theirs >= IBV_QPS_RTR.rawValue, theirs <= IBV_QPS_SQE.rawValue,
             entry.pointee.peer == self.number
@@ -226,7 +232,7 @@ extension QueuePair {
     }
 
     /// The slot of the process that has the shared receive queue which a request names.
-    private func ownerOfSharedQueue(_ request: SendRequest) -> UInt32? {
+    func ownerOfSharedQueue(_ request: SendRequest) -> UInt32? {
         guard request.queuePair < UInt32(FABRIC_QUEUE_PAIRS) else { return nil }
         let queue = engine.segment.queuePair(request.queuePair)
         let target = engine.segment.queuePair(attributes.dest_qp_num)
@@ -237,11 +243,11 @@ extension QueuePair {
     }
 
     /// Where a request goes, and whose protection domain its keys are looked up in.
-    private func destination(_ request: SendRequest) -> UInt32 {
+    func destination(_ request: SendRequest) -> UInt32 {
         type == IBV_QPT_XRC_SEND ? request.queuePair : attributes.dest_qp_num
     }
 
-    private func record(_ number: UInt64) -> fabric_record {
+    func record(_ number: UInt64) -> fabric_record {
         let request = sends[number]
         var record = fabric_record()
         record.destination = destination(request.pointee)
@@ -294,7 +300,7 @@ extension QueuePair {
             isSent = writer.send(record, payload: Int(local.bytes), local.copy(to:))
         }
         // An unreliable request to a process that has ended is lost, and its end is noticed in time.
-        guard isSent || (type == IBV_QPT_UC && !engine.segment.isAlive(owner)) else {
+        guard isSent || (type == IBV_QPT_UC && !engine.isAlive(owner)) else {
             stall()
             return .waits
         }
@@ -304,7 +310,7 @@ extension QueuePair {
     }
 
     /// Until the ring has room again.
-    private func stall() {
+    func stall() {
         isStalled = true
         engine.stalled.append(self)
     }
@@ -312,7 +318,7 @@ extension QueuePair {
     // MARK: the local side
 
     /// Where the bytes of a request lie; nil when a local key does not allow it.
-    private func locate(_ number: UInt64) -> Pieces? {
+    func locate(_ number: UInt64) -> Pieces? {
         let request = sends[number]
         if request.pointee.isInline {
             return Pieces(sends.inlineData(number), Int(request.pointee.length))
@@ -333,7 +339,7 @@ extension QueuePair {
         let request = sends[number]
         guard request.pointee.length > 0 else { return IBV_WC_SUCCESS }  // no key is looked at
         let writes = request.pointee.opcode == IBV_WR_RDMA_WRITE
-        guard let writer = engine.writer(to: owner) else { return IBV_WC_FATAL_ERR }
+        guard case .ring(let writer) = engine.writer(to: owner) else { return IBV_WC_FATAL_ERR }
         return writer.placing { () -> ibv_wc_status? in
             let needed = writes ? IBV_ACCESS_REMOTE_WRITE : IBV_ACCESS_REMOTE_READ
             guard
@@ -358,6 +364,7 @@ extension QueuePair {
     func acknowledged(until sequence: UInt64) {
         while sends.finished < min(sequence, sends.sent) { finishRequest(sends.finished) }
         deadline = 0
+        if let partial, partial.number < sends.finished { self.partial = nil }  // what no peer says
         if sends.sent < sends.posted { transmit() }
         count()
         if state == IBV_QPS_SQD { reportDrained() }
@@ -381,7 +388,7 @@ extension QueuePair {
         failRequest(sequence, status)
     }
 
-    private func finishRequest(_ number: UInt64) {
+    func finishRequest(_ number: UInt64) {
         let request = sends[number]
         if Self.isReading(request.pointee.opcode), readsUnderWay > 0 { readsUnderWay -= 1 }
         sends.finished = number + 1
@@ -389,7 +396,7 @@ extension QueuePair {
         request.pointee.letGo()
     }
 
-    private func failRequest(_ number: UInt64, _ status: ibv_wc_status) {
+    func failRequest(_ number: UInt64, _ status: ibv_wc_status) {
         complete(number, status)
         sends.finished = number + 1
         if QueuePairTransitions.isReliable(type) { breakDown() } else { stopSending() }
@@ -403,7 +410,7 @@ extension QueuePair {
             sends.finished += 1
         }
         sends.sent = sends.posted
-        readsUnderWay = 0
+        (readsUnderWay, partial) = (0, nil)
         count()
     }
 
@@ -448,7 +455,7 @@ extension QueuePair {
         checkParked(now)
         guard sends.finished < sends.posted || parkedDeadline != 0 else { return false }
         guard sends.finished < sends.posted else { return true }
-        if let owner = readyPeer(), engine.segment.isAlive(owner) {
+        if let owner = readyPeer(), engine.isAlive(owner) {
             deadline = 0
             if sends.sent < sends.posted { transmit() }
             return true

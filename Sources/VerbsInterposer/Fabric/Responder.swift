@@ -35,16 +35,16 @@ extension QueuePair {
         }
     }
 
-    private func isFromPeer(_ record: fabric_record) -> Bool { record.source == attributes.dest_qp_num }
+    func isFromPeer(_ record: fabric_record) -> Bool { record.source == attributes.dest_qp_num }
 
-    private var takesRequests: Bool {
+    var takesRequests: Bool {
         state.rawValue >= IBV_QPS_RTR.rawValue && state.rawValue <= IBV_QPS_SQE.rawValue
     }
 
     // MARK: requests
 
     /// False when a receive is needed and none is posted.
-    private func carryOut(
+    func carryOut(
         _ record: fabric_record, _ payload: UnsafeMutableRawPointer, _ source: UInt32
     ) -> Bool {
         let isDone: Bool
@@ -61,17 +61,17 @@ extension QueuePair {
 
     /// An acknowledgement is owed for unreliable requests too: it tells the sender that its buffers
     /// have been read. It never tells of an error.
-    private func carriedOut(_ record: fabric_record) {
+    func carriedOut(_ record: fabric_record) {
         executed = record.sequence + 1
         oweAcknowledgement()
         count()
     }
 
-    private func isUnreliable(_ record: fabric_record) -> Bool {
+    func isUnreliable(_ record: fabric_record) -> Bool {
         record.flags & UInt8(FABRIC_UNRELIABLE) != 0
     }
 
-    private func takeReceive() -> (
+    func takeReceive() -> (
         request: ReceiveQueue.Request, pieces: UnsafeMutablePointer<ibv_sge>
     )? {
         if let shared { return shared.take() }
@@ -116,7 +116,7 @@ extension QueuePair {
     private var receiveDomain: ProtectionDomain? { shared?.domain ?? domain }
 
     /// Where a receive puts its message; nil when a key does not allow it.
-    private func place(
+    func place(
         _ request: ReceiveQueue.Request, _ list: UnsafeMutablePointer<ibv_sge>
     ) -> Pieces? {
         receiveDomain.flatMap { Pieces(engine, $0, list, Int(request.pieces), writes: true) }
@@ -170,7 +170,7 @@ extension QueuePair {
         return true
     }
 
-    private var hasReceive: Bool { shared.map { $0.queue.count > 0 } ?? (receives.count > 0) }
+    var hasReceive: Bool { shared.map { $0.queue.count > 0 } ?? (receives.count > 0) }
 
     private func giveRead(
         _ record: fabric_record, _ payload: UnsafeMutableRawPointer, _ source: UInt32
@@ -180,12 +180,16 @@ extension QueuePair {
             refuse(record, IBV_WC_REM_INV_REQ_ERR, IBV_EVENT_QP_REQ_ERR)
             return true
         }
-        let (theirs, count) = described(record, payload)
-        let thread = engine.segment.thread(of: source)
         guard let start = target(record, IBV_ACCESS_REMOTE_READ) else {
             refuse(record, IBV_WC_REM_ACCESS_ERR, IBV_EVENT_QP_ACCESS_ERR)
             return true
         }
+        guard !engine.isLinked(source) else {
+            answers.append(.init(sequence: record.sequence, request: record))
+            return true
+        }
+        let (theirs, count) = described(record, payload)
+        let thread = engine.segment.thread(of: source)
         let pieces = Pieces(UnsafeMutableRawPointer(bitPattern: UInt(start))!, Int(record.length))
         defer { pieces.free() }
         if pieces.exchange(with: thread, theirs, count, length: record.length, writes: true) == .unmapped {
@@ -211,12 +215,12 @@ extension QueuePair {
             isAdd
             ? fabric_fetch_add(word, record.operands.0)
             : fabric_compare_swap(word, record.operands.0, record.operands.1)
-        values.append((record.sequence, old))
+        answers.append(.init(sequence: record.sequence, value: old))
         return true
     }
 
     /// Address that a request's remote key opens in this process; nil when it does not.
-    private func target(_ record: fabric_record, _ needed: ibv_access_flags) -> UInt64? {
+    func target(_ record: fabric_record, _ needed: ibv_access_flags) -> UInt64? {
         guard let domain else { return nil }
         return engine.segment.open(
             record.key, of: engine.slot, in: domain.number, by: number, needed, record.address,
@@ -225,7 +229,7 @@ extension QueuePair {
 
     // MARK: datagrams
 
-    private func receiveDatagram(_ record: fabric_record, _ payload: UnsafeMutableRawPointer) {
+    func receiveDatagram(_ record: fabric_record, _ payload: UnsafeMutableRawPointer) {
         let routeHeader = 40
         guard type == IBV_QPT_UD, takesRequests,
             UInt32(truncatingIfNeeded: record.operands.0) == attributes.qkey,
@@ -284,7 +288,7 @@ extension QueuePair {
         receiveCompletions?.add(completion)
     }
 
-    private func failReceive(
+    func failReceive(
         _ id: UInt64, _ status: ibv_wc_status, _ record: fabric_record, _ reported: ibv_wc_status
     ) {
         completeReceive(id, status)
@@ -292,7 +296,7 @@ extension QueuePair {
     }
 
     /// Tells the requester that a request failed, and goes into the error state.
-    private func refuse(_ record: fabric_record, _ status: ibv_wc_status, _ event: ibv_event_type?) {
+    func refuse(_ record: fabric_record, _ status: ibv_wc_status, _ event: ibv_event_type?) {
         if isUnreliable(record) {
             if event == nil { breakDown() }  // its own receive was at fault
             return
@@ -306,7 +310,7 @@ extension QueuePair {
 
     // MARK: acknowledgements
 
-    private func oweAcknowledgement() {
+    func oweAcknowledgement() {
         guard !owesAcknowledgement else { return }
         owesAcknowledgement = true
         engine.acknowledging.append(self)
@@ -316,26 +320,31 @@ extension QueuePair {
     func sendAcknowledgement() -> Bool {
         guard let owner = engine.owner(of: attributes.dest_qp_num),
             let writer = engine.writer(to: owner)
-        else {
-            owesAcknowledgement = false
-            return true
-        }
+        else { return forgiveAcknowledgement() }
+        guard sendAnswers(writer) else { return !engine.isAlive(owner) && forgiveAcknowledgement() }
         var record = fabric_record()
         record.destination = attributes.dest_qp_num
         record.source = number
-        record.kind = UInt8(FABRIC_VALUE.rawValue)
-        while let (sequence, value) = values.first {
-            record.sequence = sequence
-            record.address = value
-            guard writer.send(record, payload: 0, { _ in }) else { return false }
-            values.removeFirst()
-        }
-        record.kind = UInt8(FABRIC_ACK.rawValue)
-        record.address = 0
+        record.kind = UInt8((owesResend ? FABRIC_RESEND : FABRIC_ACK).rawValue)
         record.sequence = refusal?.sequence ?? executed
         record.status = UInt16(truncatingIfNeeded: refusal?.status.rawValue ?? 0)
-        guard writer.send(record, payload: 0, { _ in }) else { return false }
+        guard writer.send(record, payload: 0, { _ in }) else {
+            return !engine.isAlive(owner) && forgiveAcknowledgement()
+        }
+        owesResend = false
+        return forgiveAcknowledgement()
+    }
+
+    private func forgiveAcknowledgement() -> Bool {
         owesAcknowledgement = false
+        return true
+    }
+
+    private func sendAnswers(_ writer: Writer) -> Bool {
+        while let next = answers.first {
+            guard answer(next, writer) else { return false }
+            answers.removeFirst()
+        }
         return true
     }
 
@@ -349,7 +358,8 @@ extension QueuePair {
         parked.append(ParkedRecord(record: record, payload: copy, source: source))
     }
 
-    private func beginWaiting(_ record: fabric_record) {
+    func beginWaiting(_ record: fabric_record) {
+        awaited = record
         shared?.wait(self)
         let forEver: UInt16 = 7
         guard record.status < forEver else { return }
@@ -364,8 +374,9 @@ extension QueuePair {
 
     /// After a receive was posted: as many as there are receives for.
     func takeParked() {
-        guard !parked.isEmpty else { return }
-        parkedDeadline = 0
+        guard awaited != nil else { return }
+        (awaited, parkedDeadline) = (nil, 0)
+        guard !parked.isEmpty else { return askAgain() }
         var done = 0
         while done < parked.count, !refusesRequests {
             let next = parked[done]
@@ -381,13 +392,13 @@ extension QueuePair {
     func dropParked() {
         for record in parked { record.payload.deallocate() }
         parked = []
-        parkedDeadline = 0
+        (awaited, parkedDeadline) = (nil, 0)
     }
 
     /// The requester has tried as often as it may (IBTA 9.7.5.2.8).
     func checkParked(_ now: Int64) {
-        guard parkedDeadline != 0, now >= parkedDeadline, let first = parked.first else { return }
-        refusal = (first.record.sequence, IBV_WC_RNR_RETRY_EXC_ERR)
+        guard parkedDeadline != 0, now >= parkedDeadline, let awaited else { return }
+        refusal = (awaited.sequence, IBV_WC_RNR_RETRY_EXC_ERR)
         refusesRequests = true
         dropParked()
         oweAcknowledgement()

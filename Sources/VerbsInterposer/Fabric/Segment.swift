@@ -26,16 +26,18 @@ struct Segment {
         nameNode()
     }
 
-    /// The node's GUID, LID and link layer, which stay what they are over restarts. The first byte
-    /// marks a GUID that no manufacturer has given out.
+    /// The node's GUID, LID and link layer and the job's key, which stay what they are over restarts.
+    /// The first byte marks a GUID that no manufacturer has given out.
     private func nameNode() {
         let isEthernetWanted = getenv("FERMATA_LINK_LAYER").map { strcmp($0, "ethernet") == 0 } ?? false
         let wanted = isEthernetWanted ? IBV_LINK_LAYER_ETHERNET : IBV_LINK_LAYER_INFINIBAND
         _ = fabric_claim32(&header.pointee.link_layer, 0, UInt32(wanted))
         if !isEthernet { _ = fabric_claim32(&header.pointee.lid, 0, 1) }
-        var random: UInt64 = 0
-        guard fabric_load64(&header.pointee.guid) == 0, getrandom(&random, 8, 0) == 8 else { return }
-        _ = fabric_claim64(&header.pointee.guid, 0, random & ~0xff | 0x02)
+        var random: (UInt64, UInt64, UInt64) = (0, 0, 0)
+        guard fabric_load64(&header.pointee.guid) == 0, getrandom(&random, 24, 0) == 24 else { return }
+        _ = fabric_claim64(&header.pointee.key.0, 0, random.1 | 1)
+        _ = fabric_claim64(&header.pointee.key.1, 0, random.2 | 1)
+        _ = fabric_claim64(&header.pointee.guid, 0, random.0 & ~0xff | 0x02)
     }
 
     /// RoCE v2: no LIDs, and every address has a global route.

@@ -26,6 +26,8 @@ final class Engine {
     let connections = ConnectionTable()
     var connectionsCheckedAt: Int64 = 0
     private var writers: [RingWriter?]
+    /// nil while all processes of the job are on one node.
+    private(set) var links: Links?
     private var helper: Helper?
     /// Raised by every poll of a completion queue: the helper thread stays out of the way of
     /// threads that poll.
@@ -60,11 +62,13 @@ final class Engine {
                     {
                         // The child has neither the helper thread nor a place in the segment; what it
                         // inherits cannot be used (ibv_fork_init(3)).
+                        Engine.current?.links?.closeAll()
                         Engine.current.map { _ = Unmanaged.passRetained($0) }
                         Engine.current = nil
                         pthread_mutex_unlock(&Engine.mutex)
                     })
             }
+            segment.join(Node.ofThisProcess, slot)
             fabric_admit_peers()
             let engine = Engine(segment, slot)
             current = engine
@@ -253,11 +257,37 @@ final class Engine {
         return owner == 0 ? nil : owner - 1
     }
 
-    func writer(to destination: UInt32) -> RingWriter? {
+    /// nil when there is no memory for a ring, or no descriptor for links.
+    func writer(to destination: UInt32) -> Writer? {
         guard isCurrent else { return nil }
-        if let known = writers[Int(destination)] { return known }
+        if isLinked(destination) { return links.map { .link($0.link(to: destination)) } }
+        if let known = writers[Int(destination)] { return .ring(known) }
         let made = RingWriter(segment, from: slot, to: destination)
         writers[Int(destination)] = made
-        return made
+        return made.map { .ring($0) }
+    }
+
+    // MARK: other nodes
+
+    /// A process of another node has no memory and no rings in common with this one.
+    func isLinked(_ other: UInt32) -> Bool {
+        segment.spansNodes && segment.slot(other).pointee.node != segment.slot(slot).pointee.node
+    }
+
+    /// Whether anything sent to a process may still arrive.
+    func isAlive(_ other: UInt32) -> Bool {
+        if isLinked(other), let links, links.isBroken(to: other) { return false }
+        return segment.isAlive(other)
+    }
+
+    /// Links, as soon as the job has a second node.
+    func listenForLinks() {
+        if links == nil, isCurrent { links = Links(self) }
+    }
+
+    /// The connection to a process has broken, or it has ended: what was under way is lost.
+    func lost(_ other: UInt32, _ process: UInt64) {
+        links?.end(with: other, process)
+        for queuePair in queuePairs { queuePair.lostLink(to: other) }
     }
 }

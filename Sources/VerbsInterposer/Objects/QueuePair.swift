@@ -44,12 +44,29 @@ final class QueuePair {
     /// An error was reported: what the peer had sent after it is dropped.
     var refusesRequests = false
     var refusal: (sequence: UInt64, status: ibv_wc_status)?
-    var values: [(sequence: UInt64, value: UInt64)] = []
+    /// What requests have asked for, before the acknowledgement of what came after them.
+    var answers: [Answer] = []
+    /// Bytes of the first answer that are on their way.
+    var given: UInt64 = 0
+    /// The first of the requests that wait for a receive to be posted.
+    var awaited: fabric_record?
     var hasToldLastReceive = false
     /// Of an XRC responder: which life of its target it knows.
     var generation: UInt32 = 0
-    /// XRC initiator: the process that the last request went to.
-    var lastOwner: UInt32 = 0
+    /// Where the last request went. XRC: a shared receive queue, which does not know what the last one
+    /// has still to do.
+    var lastDestination: UInt32 = 0
+
+    // Over a link.
+    /// What the peer has told of its state.
+    var announcement: Announcement?
+    /// A request of which only the beginning is on its way.
+    var partial: (number: UInt64, offset: UInt64)?
+    /// A message of which only the beginning has come.
+    var assembly: Assembly?
+    /// After a request was dropped for want of a receive: the only one that is taken next.
+    var resumesAt: UInt64?
+    var owesResend = false
 
     /// A target's handle has no part in the traffic; its responders (see XRCResponder) have no
     /// handle that an application knows.
@@ -238,7 +255,7 @@ final class QueuePair {
     }
 
     private func enter(_ target: ibv_qp_state) {
-        let before = state
+        let (before, peer) = (state, attributes.dest_qp_num)
         state = target
         switch target {
         case IBV_QPS_RESET:
@@ -248,6 +265,7 @@ final class QueuePair {
         default: break
         }
         export()
+        announce(to: target == IBV_QPS_RESET ? peer : attributes.dest_qp_num)
         if target == IBV_QPS_RTS { transmit() }
         if target == IBV_QPS_SQD, before == IBV_QPS_RTS { reportDrained() }
     }
@@ -260,7 +278,9 @@ final class QueuePair {
         released = 0
         (deadline, readsUnderWay, executed, owesAcknowledgement) = (0, 0, 0, false)
         dropParked()
-        (refusesRequests, refusal, values) = (false, nil, [])
+        (refusesRequests, refusal, answers) = (false, nil, [])
+        dropAssembly()
+        (partial, resumesAt, owesResend, given) = (nil, nil, false, 0)
         hasToldLastReceive = false
         shared?.forget(self)
         engine.forget(self)
@@ -283,6 +303,7 @@ final class QueuePair {
         shared?.forget(self)
         adopt(IBV_QPS_ERR)
         fabric_store32(&engine.segment.queuePair(number).pointee.state, IBV_QPS_ERR.rawValue)
+        announce(to: attributes.dest_qp_num)
     }
 
     /// Unreliable queue pairs stop sending only (IBTA 10.3.1.6).
@@ -296,6 +317,7 @@ final class QueuePair {
     /// Every request that has not been completed completes with WR_FLUSH_ERR, in order.
     private func flush() {
         flushSends()
+        flushAssembly()
         while let taken = receives.take() {
             completeReceive(taken.request.id, IBV_WC_WR_FLUSH_ERR)
         }
@@ -353,7 +375,10 @@ final class QueuePair {
     /// errno. Waits for acknowledgements of its events (ibv_destroy_qp(3)).
     func destroy() -> Int32 {
         Engine.locked {
+            let peer = attributes.dest_qp_num
             reset()
+            adopt(IBV_QPS_RESET)
+            announce(to: peer)
             if engine.isCurrent { leaveSegment() }
             sendCompletions?.users -= 1
             receiveCompletions?.users -= 1

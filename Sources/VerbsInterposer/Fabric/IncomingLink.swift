@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+import CVerbs
+
+/// The receiving end of a TCP connection from a process of another node. Under the engine lock.
+final class IncomingLink {
+    let descriptor: Int32
+    /// In Links' table.
+    let index: Int
+    private let engine: Engine
+    private let hello: fabric_hello
+    /// nil until it has proved that it belongs to the job.
+    private(set) var source: (slot: UInt32, process: UInt64)?
+    private let buffer: UnsafeMutableRawPointer
+    private var count = 0
+    private var isClosed = false
+
+    /// Holds more than one record of the largest size.
+    private static let room = 256 << 10
+
+    /// nil when the hello cannot be sent.
+    init?(_ engine: Engine, _ descriptor: Int32, index: Int) {
+        self.engine = engine
+        (self.descriptor, self.index) = (descriptor, index)
+        var hello = fabric_hello()
+        hello.magic = UInt64(FABRIC_LINK_MAGIC)
+        let isRandom = getrandom(&hello.nonce, 16, 0) == 16
+        let size = MemoryLayout<fabric_hello>.size
+        let sent = withUnsafeMutableBytes(of: &hello) { bytes in
+            var list = iovec(iov_base: bytes.baseAddress!, iov_len: size)
+            return fabric_send(descriptor, &list, 1)
+        }
+        self.hello = hello
+        buffer = .allocate(byteCount: Self.room, alignment: 8)
+        guard isRandom, sent == size else { return nil }
+    }
+
+    deinit { buffer.deallocate() }
+
+    /// Its number may be another file's afterwards.
+    func end() {
+        if !isClosed { close(descriptor) }
+        isClosed = true
+    }
+
+    /// Takes in what has arrived. False: the connection has ended, or makes no sense.
+    func take() -> Bool {
+        for _ in 0..<4 {
+            var list = iovec(iov_base: buffer + count, iov_len: Self.room - count)
+            let room = list.iov_len
+            let n = fabric_receive(descriptor, &list, 1)
+            if n == -Int(EAGAIN) { return true }
+            guard n > 0 else { return false }
+            count += n
+            guard source != nil || admit() else { return false }
+            guard source == nil || handOver() else { return false }
+            if n < room || isClosed { return true }
+        }
+        return true
+    }
+
+    /// False: it is none of the job's. True also while the claim is not complete.
+    private func admit() -> Bool {
+        let size = MemoryLayout<fabric_claim>.size
+        guard count >= size else { return true }
+        let claim = buffer.load(as: fabric_claim.self)
+        guard claim.magic == UInt64(FABRIC_LINK_MAGIC), claim.slot < UInt64(FABRIC_SLOTS),
+            claim.proof == engine.segment.proof(1, hello.nonce, claim.nonce, claim)
+        else { return false }
+        var welcome = fabric_welcome(proof: engine.segment.proof(2, hello.nonce, claim.nonce, claim))
+        let sent = withUnsafeMutableBytes(of: &welcome) { bytes in
+            var list = iovec(iov_base: bytes.baseAddress!, iov_len: bytes.count)
+            return fabric_send(descriptor, &list, 1)
+        }
+        guard sent == MemoryLayout<fabric_welcome>.size else { return false }
+        source = (UInt32(claim.slot), claim.process)
+        drop(size)
+        return true
+    }
+
+    private func drop(_ bytes: Int) {
+        memmove(buffer, buffer + bytes, count - bytes)
+        count -= bytes
+    }
+
+    /// Every record that is complete. False: one that cannot be, after which nothing is trusted.
+    private func handOver() -> Bool {
+        guard let source else { return false }
+        var at = 0
+        while count - at >= Writer.headerBytes {
+            let record = (buffer + at).load(as: fabric_record.self)
+            let bytes = Int(record.bytes)
+            guard bytes & 7 == 0, bytes >= Writer.headerBytes,
+                bytes <= Writer.headerBytes + OutgoingLink.largestPayload
+            else { return false }
+            guard count - at >= bytes else { break }
+            engine.receive(record, buffer + at + Writer.headerBytes, overLinkFrom: source.slot)
+            at += bytes
+        }
+        if at > 0 { drop(at) }
+        return true
+    }
+}
+
+extension Engine {
+    fileprivate func receive(
+        _ record: fabric_record, _ payload: UnsafeMutableRawPointer, overLinkFrom source: UInt32
+    ) {
+        if UInt32(record.kind) == FABRIC_CONNECTION.rawValue {
+            return receive(record, payload, connectionFrom: source)
+        }
+        receiver(of: record)?.receive(record, payload, overLinkFrom: source)
+    }
+}
