@@ -29,11 +29,9 @@
 enum {
     WINDOW = 16,            // messages ahead of what came in
     SLOTS = 2 * WINDOW,     // room for messages
-    LARGEST = 64 << 10,
     LARGEST_DATAGRAM = 4096,
     ROUTE_HEADER = 40,
     GUARD = 16,             // bytes behind a message that nobody may change
-    SLOT = LARGEST + 4096,
     MOST_QPS = 4,
     BATCH = 4,              // requests posted in one list
     READS = 4,              // reads and atomics under way at a time
@@ -50,6 +48,9 @@ static const struct { const char *name; uint64_t rounds; } services[SERVICES] = 
 
 static enum service service;
 static uint64_t rounds;
+static bool apart;              // on two nodes: nothing but TCP is between the ranks
+static uint32_t largest;        // message: when they are apart, more than travels in one piece
+static uint64_t slot_bytes;
 static bool shared;             // several queue pairs, one queue of receives
 static int rank, wire;
 static pid_t child;
@@ -86,8 +87,8 @@ static uint32_t length_of(int from, uint64_t sequence) {
     if (service == UD) return (r & 7) == 0 ? size & 1 : size % (LARGEST_DATAGRAM + 1);
     switch (r & 15) {
     case 0: return size & 1;
-    case 1: return LARGEST - (size & 1);
-    case 2: return size % (LARGEST + 1);
+    case 1: return largest - (size & 1);
+    case 2: return size % (largest + 1);
     case 3: case 4: case 5: case 6: return size % 8192;
     default: return size % 513;
     }
@@ -296,10 +297,10 @@ static void open_everything(void) {
     if (service == XRC) open_xrc();
     int access = IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ
         | IBV_ACCESS_REMOTE_ATOMIC;
-    out = pages(SLOTS * SLOT); in = pages(SLOTS * SLOT);
+    out = pages(SLOTS * slot_bytes); in = pages(SLOTS * slot_bytes);
     control = pages(4096); seen = pages(4096);
-    MUST(out_mr = ibv_reg_mr(pd, out, SLOTS * SLOT, service == READ ? access : 0), "mr: errno %d", errno);
-    MUST(in_mr = ibv_reg_mr(pd, in, SLOTS * SLOT, access), "mr: errno %d", errno);
+    MUST(out_mr = ibv_reg_mr(pd, out, SLOTS * slot_bytes, service == READ ? access : 0), "mr: errno %d", errno);
+    MUST(in_mr = ibv_reg_mr(pd, in, SLOTS * slot_bytes, access), "mr: errno %d", errno);
     MUST(control_mr = ibv_reg_mr(pd, control, 4096, access), "mr: errno %d", errno);
     MUST(seen_mr = ibv_reg_mr(pd, seen, 4096, IBV_ACCESS_LOCAL_WRITE), "mr: errno %d", errno);
     qps = shared ? MOST_QPS : 1;
@@ -443,9 +444,9 @@ static bool post_receives(void) {
             MUST(slot >= 0 && !receive_slots[slot].posted, "the test itself: no slot");
             receive_slots[slot].posted = true;
             receive_slots[slot].id = id;
-            uint8_t *base = in + (size_t)slot * SLOT;
+            uint8_t *base = in + (size_t)slot * slot_bytes;
             uint32_t header = service == UD ? ROUTE_HEADER : 0, first = header + seed_of(rank, id) % 3000;
-            uint32_t whole = header + (service == UD ? LARGEST_DATAGRAM : LARGEST);
+            uint32_t whole = header + (service == UD ? LARGEST_DATAGRAM : largest);
             sge[n][0] = (struct ibv_sge){(uintptr_t)base, first, in_mr->lkey};
             sge[n][1] = (struct ibv_sge){(uintptr_t)base + first, whole - first, in_mr->lkey};
             if (first == 0) { sge[n][0].length = whole; }
@@ -464,7 +465,7 @@ static bool post_receives(void) {
 
 static void post_message(struct queue *q, struct ibv_send_wr *wr, struct ibv_sge *sge, uint64_t s) {
     uint32_t length = length_of(rank, s);
-    uint8_t *data = out + (s % WINDOW) * SLOT;
+    uint8_t *data = out + (s % WINDOW) * slot_bytes;
     fill(data, rank, s, length);
     bool immediate = has_immediate(rank, s);
     *wr = (struct ibv_send_wr){
@@ -480,7 +481,7 @@ static void post_message(struct queue *q, struct ibv_send_wr *wr, struct ibv_sge
         wr->wr.ud.remote_qpn = q->remote;
         wr->wr.ud.remote_qkey = QKEY;
     } else if (service == IMM) {
-        wr->wr.rdma.remote_addr = theirs.in + (s % SLOTS) * SLOT;
+        wr->wr.rdma.remote_addr = theirs.in + (s % SLOTS) * slot_bytes;
         wr->wr.rdma.rkey = theirs.rkey_in;
     }
     wr->wr_id = expect(q, service == IMM ? IBV_WC_RDMA_WRITE : IBV_WC_SEND, s, length);
@@ -558,7 +559,7 @@ static void receive(const struct ibv_wc *wc) {
         MUST(!(wc->wc_flags & IBV_WC_GRH) == !(s & 1), "message %llu: wc_flags %x, routed: %d", shown,
              wc->wc_flags, (int)(s & 1));
     }
-    uint8_t *data = in + (size_t)slot * SLOT + header;
+    uint8_t *data = in + (size_t)slot * slot_bytes + header;
     check(data, !rank, s, length);
     if (!shared) check_guard(data + length, s);
     progress(++received);
@@ -614,20 +615,20 @@ static void messages(void) {
 // MARK: write: the receiver looks at its memory only
 
 static void writes(void) {
-    uint64_t *flags_in = (void *)(in + LARGEST + 64);       // of slot 0; the others SLOT bytes on
+    uint64_t *flags_in = (void *)(in + largest + 64);       // of slot 0; the others slot_bytes bytes on
     for (int i = 0; i < SLOTS; i++)
-        put_guard(in + (size_t)i * SLOT + length_of(!rank, i));
+        put_guard(in + (size_t)i * slot_bytes + length_of(!rank, i));
     barrier(1);
     while (sent < rounds || send_done < rounds || received < rounds) {
         bool any = false;
         while (sent < rounds && sent < received + WINDOW && sent < send_done + WINDOW) {
             uint64_t s = sent++;
             uint32_t length = length_of(rank, s);
-            uint8_t *data = out + (s % WINDOW) * SLOT, *flag = data + LARGEST + 64;
+            uint8_t *data = out + (s % WINDOW) * slot_bytes, *flag = data + largest + 64;
             fill(data, rank, s, length);
             uint64_t number = s + 1;
             memcpy(flag, &number, 8);
-            uint64_t to = theirs.in + (s % SLOTS) * SLOT;
+            uint64_t to = theirs.in + (s % SLOTS) * slot_bytes;
             struct ibv_sge sge[3], last = {(uintptr_t)flag, 8, out_mr->lkey};
             struct ibv_send_wr wr[2] = {{
                 .sg_list = sge, .num_sge = pieces(sge, data, length, out_mr->lkey, seed_of(rank, s)),
@@ -636,7 +637,7 @@ static void writes(void) {
             }, {
                 .sg_list = &last, .num_sge = 1, .opcode = IBV_WR_RDMA_WRITE,
                 .send_flags = IBV_SEND_SIGNALED | (s & 1 ? IBV_SEND_INLINE : 0),
-                .wr.rdma = {to + LARGEST + 64, theirs.rkey_in},
+                .wr.rdma = {to + largest + 64, theirs.rkey_in},
             }};
             // Half of the data writes are silent: they must never complete.
             if (s & 2) {
@@ -658,7 +659,7 @@ static void writes(void) {
         }
         any |= n > 0;
         while (received < rounds) {
-            size_t at = received % SLOTS * SLOT;
+            size_t at = received % SLOTS * slot_bytes;
             uint64_t number = __atomic_load_n(flags_in + at / 8, __ATOMIC_ACQUIRE);
             uint64_t before = received < SLOTS ? 0 : received + 1 - SLOTS;
             if (number == before) break;
@@ -686,7 +687,7 @@ static void reads(void) {
         bool any = false;
         while (control->produced < rounds && control->produced < peer_consumed + SLOTS) {
             uint64_t s = control->produced;
-            fill(out + s % SLOTS * SLOT, rank, s, length_of(rank, s));
+            fill(out + s % SLOTS * slot_bytes, rank, s, length_of(rank, s));
             __atomic_store_n(&control->produced, s + 1, __ATOMIC_RELEASE);
             any = true;
         }
@@ -703,13 +704,13 @@ static void reads(void) {
         while (asked < peer_produced && asked < received + AHEAD) {
             uint64_t s = asked++;
             uint32_t length = length_of(!rank, s);
-            uint8_t *data = in + s % SLOTS * SLOT;
+            uint8_t *data = in + s % SLOTS * slot_bytes;
             put_guard(data + length);
             struct ibv_sge sge[3];
             struct ibv_send_wr wr = {
                 .sg_list = sge, .num_sge = pieces(sge, data, length, in_mr->lkey, seed_of(!rank, s)),
                 .opcode = IBV_WR_RDMA_READ, .send_flags = IBV_SEND_SIGNALED,
-                .wr.rdma = {theirs.out + s % SLOTS * SLOT, theirs.rkey_out},
+                .wr.rdma = {theirs.out + s % SLOTS * slot_bytes, theirs.rkey_out},
             };
             wr.wr_id = expect(&queues[0], IBV_WC_RDMA_READ, s, length);
             post(&queues[0], &wr);
@@ -734,7 +735,7 @@ static void reads(void) {
             }
             MUST(e.sequence == received, "read %llu completed, expected %llu",
                  (unsigned long long)e.sequence, (unsigned long long)received);
-            uint8_t *data = in + received % SLOTS * SLOT;
+            uint8_t *data = in + received % SLOTS * slot_bytes;
             check(data, !rank, received, e.length);
             check_guard(data + e.length, received);
             __atomic_store_n(&control->consumed, received + 1, __ATOMIC_RELEASE);
@@ -846,6 +847,9 @@ int main(int count, char **arguments) {
     }
     shared = service == SRQ || service == XRC;
     rounds = count > 2 ? strtoull(arguments[2], NULL, 10) : services[service].rounds;
+    apart = count > 3 && strcmp(arguments[3], "apart") == 0;
+    largest = (apart ? 160 : 64) << 10;
+    slot_bytes = largest + 4096;
     int wires[2];
     MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, wires) == 0, "socketpair");
     struct sigaction action = {.sa_handler = child_ended, .sa_flags = SA_RESTART | SA_NOCLDSTOP};
@@ -859,7 +863,7 @@ int main(int count, char **arguments) {
     close(wires[!rank]);
     if (rank == 0) sigaction(SIGCHLD, &action, NULL);
     sigprocmask(SIG_SETMASK, &before, NULL);
-    if (count > 3 && strcmp(arguments[3], "apart") == 0) setenv("FERMATA_NODE", rank ? "2" : "1", 1);
+    if (apart) setenv("FERMATA_NODE", rank ? "2" : "1", 1);
     open_everything();
     if (service == WRITE) writes();
     else if (service == READ) reads();

@@ -32,7 +32,7 @@ struct fabric_slot {
     struct in6_addr address;     // where it listens for links; IPv4 mapped
     uint32_t port;               // host byte order; 0: it does not listen
     uint32_t node;               // processes of different nodes share no rings: they have links
-    uint64_t reserved;
+    uint64_t life;               // counts the processes that have had the slot
     uint64_t active[FABRIC_SLOTS / 64];  // bit n: the ring from slot n holds something
     uint64_t incoming[FABRIC_SLOTS];     // offset of the ring from slot n; 0: none yet
 };

@@ -126,7 +126,7 @@ struct fabric_connection {
 // one that has accepted says hello, the other claims to be a process, the first welcomes it.
 #define FABRIC_LINK_MAGIC 0x6665726d61746131ULL
 struct fabric_hello { uint64_t magic, nonce[2]; };
-struct fabric_claim { uint64_t magic, nonce[2], process, slot, proof; };
+struct fabric_claim { uint64_t magic, nonce[2], slot, life, proof; };
 struct fabric_welcome { uint64_t proof; };
 
 static inline int fabric_stream_socket(int family) {

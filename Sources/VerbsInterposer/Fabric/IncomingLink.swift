@@ -9,7 +9,7 @@ final class IncomingLink {
     private let engine: Engine
     private let hello: fabric_hello
     /// nil until it has proved that it belongs to the job.
-    private(set) var source: (slot: UInt32, process: UInt64)?
+    private(set) var source: (slot: UInt32, life: UInt64)?
     private let buffer: UnsafeMutableRawPointer
     private var count = 0
     private var isClosed = false
@@ -72,7 +72,7 @@ final class IncomingLink {
             return fabric_send(descriptor, &list, 1)
         }
         guard sent == MemoryLayout<fabric_welcome>.size else { return false }
-        source = (UInt32(claim.slot), claim.process)
+        source = (UInt32(claim.slot), claim.life)
         drop(size)
         return true
     }

@@ -128,12 +128,11 @@ final class Links {
     /// The link to a process, made if there is none. A new one if another process has the slot since,
     /// and in place of a broken one for those who connect again.
     func link(to destination: UInt32) -> OutgoingLink {
-        let process = fabric_load64(engine.segment.slot(destination))
-        if let known = outgoing[Int(destination)],
-            known.stage != .broken
-                || (known.process == process && fabric_now() < known.endedAt + Self.pause)
-        {
-            return known
+        let life = engine.segment.life(of: destination)
+        if let known = outgoing[Int(destination)] {
+            let isFresh = known.stage != .broken || fabric_now() < known.endedAt + Self.pause
+            if known.life == life, isFresh { return known }
+            if known.stage != .broken { engine.lost(destination, known.life) }
         }
         let made = OutgoingLink(engine, to: destination)
         outgoing[Int(destination)] = made
@@ -202,14 +201,14 @@ final class Links {
         incoming[link.index] = nil
         link.end()
         strangers.removeAll { $0 == link.index }
-        if let source = link.source { engine.lost(source.slot, source.process) }
+        if let source = link.source { engine.lost(source.slot, source.life) }
     }
 
     /// A process is gone, or its connection: what is left of both directions.
-    func end(with slot: UInt32, _ process: UInt64) {
-        if let link = outgoing[Int(slot)], link.process == process, link.stage != .broken { link.end() }
+    func end(with slot: UInt32, _ life: UInt64) {
+        if let link = outgoing[Int(slot)], link.life == life, link.stage != .broken { link.end() }
         for link in incoming {
-            if let link, let source = link.source, source.slot == slot, source.process == process {
+            if let link, let source = link.source, source.slot == slot, source.life == life {
                 end(link)
             }
         }

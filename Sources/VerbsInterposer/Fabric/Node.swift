@@ -26,12 +26,14 @@ extension Segment {
     /// to listen from now on.
     func join(_ node: Node, _ number: UInt32) {
         slot(number).pointee.node = node.number
-        slot(number).pointee.port = 0
         _ = fabric_claim32(&header.pointee.first_node, 0, node.number + 1)
         guard header.pointee.first_node != node.number + 1 else { return }
         guard fabric_swap32(&header.pointee.spans_nodes, 1) == 0 else { return }
         for other in 0..<UInt32(FABRIC_SLOTS) where thread(of: other) != 0 { wake(other) }
     }
+
+    /// Which of the processes that have had a slot has it.
+    func life(of number: UInt32) -> UInt64 { fabric_load64(&slot(number).pointee.life) }
 
     var spansNodes: Bool { fabric_load32(&header.pointee.spans_nodes) != 0 }
 
@@ -40,7 +42,7 @@ extension Segment {
         -> UInt64
     {
         var hash = SipHash(key: header.pointee.key)
-        for word in [role, a.0, a.1, b.0, b.1, claim.process, claim.slot] { hash.add(word) }
+        for word in [role, a.0, a.1, b.0, b.1, claim.slot, claim.life] { hash.add(word) }
         return hash.finish()
     }
 }

@@ -14,8 +14,8 @@ final class OutgoingLink {
     }
 
     let destination: UInt32
-    /// The process that had the destination's slot.
-    let process: UInt64
+    /// Of the destination's slot, when the link was made: which process it leads to.
+    let life: UInt64
     private let engine: Engine
     private(set) var stage = Stage.seeking
     private(set) var descriptor: Int32 = -1
@@ -36,7 +36,7 @@ final class OutgoingLink {
     init(_ engine: Engine, to destination: UInt32) {
         self.engine = engine
         self.destination = destination
-        process = fabric_load64(engine.segment.slot(destination))
+        life = engine.segment.life(of: destination)
         waiting = Waiting(capacity: Self.room)
     }
 
@@ -46,7 +46,7 @@ final class OutgoingLink {
     func seek(_ links: Links) {
         guard stage == .seeking else { return }
         let segment = engine.segment
-        guard segment.isAlive(destination), fabric_load64(segment.slot(destination)) == process else {
+        guard segment.isAlive(destination), segment.life(of: destination) == life else {
             return fail()
         }
         let theirs = segment.slot(destination)
@@ -94,7 +94,7 @@ final class OutgoingLink {
         claim.magic = UInt64(FABRIC_LINK_MAGIC)
         guard getrandom(&claim.nonce, 16, 0) == 16 else { return fail() }
         claim.slot = UInt64(engine.slot)
-        claim.process = fabric_load64(engine.segment.slot(engine.slot))
+        claim.life = engine.segment.life(of: engine.slot)
         claim.proof = engine.segment.proof(1, hello.nonce, claim.nonce, claim)
         expected = engine.segment.proof(2, hello.nonce, claim.nonce, claim)
         let size = MemoryLayout<fabric_claim>.size
@@ -210,7 +210,7 @@ final class OutgoingLink {
     private func fail() {
         guard stage != .broken else { return }
         end()
-        engine.lost(destination, process)
+        engine.lost(destination, life)
     }
 
     /// Closes it; nobody is told.

@@ -84,6 +84,8 @@ struct Segment {
     private func reset(_ number: UInt32) -> UInt32 {
         let slot = slot(number)
         slot.pointee.sleeping = 0
+        fabric_store32(&slot.pointee.port, 0)
+        _ = fabric_add64(&slot.pointee.life, 1)
         for word in 0..<UInt32(FABRIC_SLOTS / 64) { fabric_store64(fabric_active_word(slot, word), 0) }
         // Rings of a former owner hold what was meant for it.
         for other in 0..<UInt32(FABRIC_SLOTS) {

@@ -286,8 +286,8 @@ final class Engine {
     }
 
     /// The connection to a process has broken, or it has ended: what was under way is lost.
-    func lost(_ other: UInt32, _ process: UInt64) {
-        links?.end(with: other, process)
+    func lost(_ other: UInt32, _ life: UInt64) {
+        links?.end(with: other, life)
         for queuePair in queuePairs { queuePair.lostLink(to: other) }
     }
 }

@@ -7,17 +7,28 @@ import HarnessKit
 /// that of a run with the tool that nobody disturbed. All of them judge themselves what they
 /// received, and say so in their output.
 enum VerbsPrograms {
-    static let all = fire + pingpongs + [rping, ucx] + parallel
+    static let all = fire + fireApart + pingpongs + [rping, ucx] + parallel
 
     private static let options = ["--verbs", "soft"]
 
-    /// One program of ours per service: every request and every byte accounted for.
-    private static let fire = [
+    private static let services = [
         "rc", "uc", "ud", "srq", "xrc", "events", "read", "write", "atomic", "imm",
-    ].map { service in
+    ]
+
+    /// One program of ours per service: every request and every byte accounted for.
+    private static let fire = services.map { fire($0, "fire-\($0)", []) }
+
+    /// The same with nothing between the two processes but TCP, as between nodes. The rounds make for
+    /// a few seconds.
+    private static let fireApart = services.map { service in
+        let rounds = ["ud": 600_000, "atomic": 300_000, "read": 150_000][service] ?? 200_000
+        return fire(service, "fire-apart-\(service)", ["\(rounds)", "apart"])
+    }
+
+    private static func fire(_ service: String, _ name: String, _ arguments: [String]) -> JobProgram {
         JobProgram(
-            name: "fire-\(service)",
-            command: { ["\($0.verbsBuilt)/fire", service] },
+            name: name,
+            command: { ["\($0.verbsBuilt)/fire", service] + arguments },
             options: options,
             needs: { ["\($0.verbsBuilt)/fire"] },
             needsVerbs: true,
