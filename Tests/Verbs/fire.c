@@ -848,7 +848,7 @@ int main(int count, char **arguments) {
     shared = service == SRQ || service == XRC;
     rounds = count > 2 ? strtoull(arguments[2], NULL, 10) : services[service].rounds;
     apart = count > 3 && strcmp(arguments[3], "apart") == 0;
-    largest = (apart ? 160 : 64) << 10;
+    largest = (apart ? 576 : 64) << 10;
     slot_bytes = largest + 4096;
     int wires[2];
     MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, wires) == 0, "socketpair");

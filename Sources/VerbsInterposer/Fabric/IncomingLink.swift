@@ -14,8 +14,13 @@ final class IncomingLink {
     private var count = 0
     private var isClosed = false
 
-    /// Holds more than one record of the largest size.
-    private static let room = 256 << 10
+    /// A record whose payload goes on to where it belongs, and how much of it has come.
+    private var stream: (record: fabric_record, arrived: Int)?
+
+    private static let room = 64 << 10
+    /// Of a record that is copied out of the buffer; the payload of a larger one is received where it
+    /// belongs.
+    private static let largestInBuffer = 16 << 10
 
     /// nil when the hello cannot be sent.
     init?(_ engine: Engine, _ descriptor: Int32, index: Int) {
@@ -44,18 +49,51 @@ final class IncomingLink {
 
     /// Takes in what has arrived. False: the connection has ended, or makes no sense.
     func take() -> Bool {
-        for _ in 0..<4 {
-            var list = iovec(iov_base: buffer + count, iov_len: Self.room - count)
-            let room = list.iov_len
-            let n = fabric_receive(descriptor, &list, 1)
+        for _ in 0..<8 {
+            let (n, wanted) = stream == nil ? fill() : fillStream()
             if n == -Int(EAGAIN) { return true }
             guard n > 0 else { return false }
-            count += n
             guard source != nil || admit() else { return false }
-            guard source == nil || handOver() else { return false }
-            if n < room || isClosed { return true }
+            guard source == nil || stream != nil || handOver() else { return false }
+            if n < wanted || isClosed { return true }
         }
         return true
+    }
+
+    /// Bytes received, or -errno; and how many there was room for.
+    private func fill() -> (Int, Int) {
+        var list = iovec(iov_base: buffer + count, iov_len: Self.room - count)
+        let wanted = list.iov_len
+        let n = fabric_receive(descriptor, &list, 1)
+        count += max(0, n)
+        return (n, wanted)
+    }
+
+    /// The same for the payload of a large record, and what may follow it. The buffer is empty.
+    private func fillStream() -> (Int, Int) {
+        guard let (record, arrived) = stream, let source, let links = engine.links else { return (0, 0) }
+        let queuePair = engine.receiver(of: record)
+        let left = Int(record.bytes) - Writer.headerBytes - arrived
+        let message = min(left, Int(record.length - record.operands.0) - arrived)
+        let list = links.list
+        var used = 0
+        let target = queuePair?.destination(of: record, after: arrived, from: source.slot)
+        if let target, target.pieces.count <= OutgoingLink.mostPieces {
+            used = target.pieces.describe(list, from: target.offset, count: message)
+        }
+        target?.pieces.free()
+        // What nobody wants any more, or the padding behind it, goes into the buffer and is dropped.
+        let direct = used > 0 ? message : 0
+        list[used] = iovec(iov_base: buffer, iov_len: used > 0 ? Self.room : min(left, Self.room))
+        let wanted = direct + list[used].iov_len
+        let n = fabric_receive(descriptor, list, UInt(used + 1))
+        guard n > 0 else { return (n, wanted) }
+        let ofRecord = min(n, left)
+        stream = ofRecord == left ? nil : (record, arrived + ofRecord)
+        count = n - min(n, direct)
+        if n > direct { drop(min(count, left - direct)) }
+        if direct > 0 { queuePair?.received(record, after: arrived, count: min(n, direct)) }
+        return (n, wanted)
     }
 
     /// False: it is none of the job's. True also while the claim is not complete.
@@ -92,12 +130,30 @@ final class IncomingLink {
             guard bytes & 7 == 0, bytes >= Writer.headerBytes,
                 bytes <= Writer.headerBytes + OutgoingLink.largestPayload
             else { return false }
-            guard count - at >= bytes else { break }
+            guard count - at >= bytes else {
+                if bytes > Self.largestInBuffer { at += beginStream(record, buffer + at, count - at) }
+                break
+            }
             engine.receive(record, buffer + at + Writer.headerBytes, overLinkFrom: source.slot)
             at += bytes
         }
         if at > 0 { drop(at) }
         return true
+    }
+
+    /// Hands over what has come of a large record; returns how much that is. Only messages are large.
+    private func beginStream(
+        _ record: fabric_record, _ place: UnsafeMutableRawPointer, _ available: Int
+    ) -> Int {
+        guard let source,
+            [FABRIC_SEND, FABRIC_WRITE, FABRIC_RESPONSE].contains(fabric_kind(UInt32(record.kind))),
+            record.operands.0 < record.length
+        else { return 0 }
+        var beginning = record
+        beginning.bytes = UInt32(available)
+        stream = (record, available - Writer.headerBytes)
+        engine.receive(beginning, place + Writer.headerBytes, overLinkFrom: source.slot)
+        return available
     }
 }
 

@@ -10,7 +10,7 @@ struct Announcement {
 }
 
 /// The sending half of a queue pair whose peer is on another node: nobody writes into the other's
-/// memory, so messages travel whole, in records of up to 64 KiB, and so do the bytes that a READ asks
+/// memory, so messages travel whole, in records of up to 512 KiB, and so do the bytes that a READ asks
 /// for. A request that finds no receive is dropped, with everything behind it, and sent again when the
 /// peer asks: so neither side keeps messages that nobody has room for.
 extension QueuePair {
@@ -118,20 +118,29 @@ extension QueuePair {
 
     /// Bytes that an RDMA READ has asked for.
     func responded(_ record: fabric_record, _ payload: UnsafeMutableRawPointer) {
+        guard isAwaited(record) else { return }
         let (sequence, offset) = (record.sequence, record.operands.0)
-        guard sequence >= sends.finished, sequence < sends.sent,
-            sends[sequence].pointee.opcode == IBV_WR_RDMA_READ
-        else { return }
-        let length = sends[sequence].pointee.length
-        guard record.length == length, offset < length else { return }
-        let count = min(length - offset, UInt64(record.bytes) - UInt64(Writer.headerBytes))
+        let count = min(record.length - offset, UInt64(record.bytes) - UInt64(Writer.headerBytes))
         guard let local = locate(sequence) else {
             acknowledged(until: sequence)
             return failRequest(sequence, IBV_WC_LOC_PROT_ERR)
         }
         local.fill(from: payload, count: Int(count), at: Int(offset))
         local.free()
-        if offset + count == length { acknowledged(until: sequence + 1) }
+        responded(record, until: offset + count)
+    }
+
+    /// Whether a response belongs to a READ that is under way.
+    func isAwaited(_ record: fabric_record) -> Bool {
+        guard record.sequence >= sends.finished, record.sequence < sends.sent else { return false }
+        let request = sends[record.sequence]
+        return request.pointee.opcode == IBV_WR_RDMA_READ && record.length == request.pointee.length
+            && record.operands.0 < record.length
+    }
+
+    /// Everything before `end` of what a READ asks for is here.
+    func responded(_ record: fabric_record, until end: UInt64) {
+        if end == record.length { acknowledged(until: record.sequence + 1) }
     }
 
     /// The peer has carried out everything before `sequence`, and has dropped what followed.

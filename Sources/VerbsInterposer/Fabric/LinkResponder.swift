@@ -65,8 +65,39 @@ extension QueuePair {
             }
             guard begin(record) else { return }
         }
-        guard let assembly, assembly.sequence == record.sequence, assembly.arrived == offset else { return }
+        guard isNext(record, offset) else { return }
         takePart(record, payload, UInt64(min(room, record.length - offset)))
+    }
+
+    private func isNext(_ record: fabric_record, _ offset: UInt64) -> Bool {
+        guard let assembly else { return false }
+        return assembly.sequence == record.sequence && assembly.arrived == offset
+    }
+
+    // MARK: large records, whose payload is received where it belongs
+
+    /// Where the bytes of a record after its first `arrived` ones go: an offset into pieces, to be
+    /// freed. nil: nowhere.
+    func destination(of record: fabric_record, after arrived: Int, from source: UInt32) -> (
+        pieces: Pieces, offset: UInt64
+    )? {
+        guard isFromPeer(record), engine.isLinked(source) else { return nil }
+        let offset = record.operands.0 + UInt64(arrived)
+        if UInt32(record.kind) == FABRIC_RESPONSE.rawValue {
+            return isAwaited(record) ? locate(record.sequence).map { ($0, offset) } : nil
+        }
+        guard takesRequests, !refusesRequests, isNext(record, offset) else { return nil }
+        return destination(of: record).map { ($0, offset) }
+    }
+
+    /// Bytes that have been received there.
+    func received(_ record: fabric_record, after arrived: Int, count: Int) {
+        let offset = record.operands.0 + UInt64(arrived)
+        if UInt32(record.kind) == FABRIC_RESPONSE.rawValue {
+            responded(record, until: offset + UInt64(count))
+        } else if isNext(record, offset) {
+            advance(record, UInt64(count))
+        }
     }
 
     /// A request finds no receive.
@@ -110,21 +141,29 @@ extension QueuePair {
         _ record: fabric_record, _ payload: UnsafeMutableRawPointer, _ count: UInt64
     ) {
         guard let assembly else { return }
-        if let receive = assembly.receive {
-            guard let pieces = place(receive.request, receive.pieces) else {
+        guard let pieces = destination(of: record) else {
+            guard assembly.receive == nil else {
                 return failAssembly(IBV_WC_LOC_PROT_ERR, record, IBV_WC_REM_OP_ERR)
             }
-            pieces.fill(from: payload, count: Int(count), at: Int(assembly.arrived))
-            pieces.free()
-        } else {
-            guard let start = target(record, IBV_ACCESS_REMOTE_WRITE) else {
-                dropAssembly()
-                return refuse(record, IBV_WC_REM_ACCESS_ERR, IBV_EVENT_QP_ACCESS_ERR)
-            }
-            memcpy(UnsafeMutableRawPointer(bitPattern: UInt(start + assembly.arrived))!, payload, Int(count))
+            dropAssembly()
+            return refuse(record, IBV_WC_REM_ACCESS_ERR, IBV_EVENT_QP_ACCESS_ERR)
         }
-        self.assembly?.arrived += count
-        if assembly.arrived + count == record.length { complete(record) }
+        pieces.fill(from: payload, count: Int(count), at: Int(assembly.arrived))
+        pieces.free()
+        advance(record, count)
+    }
+
+    /// Where the whole message goes; nil when a key does not allow it, or not any more.
+    private func destination(of record: fabric_record) -> Pieces? {
+        if let receive = assembly?.receive { return place(receive.request, receive.pieces) }
+        return target(record, IBV_ACCESS_REMOTE_WRITE).map {
+            Pieces(UnsafeMutableRawPointer(bitPattern: UInt($0))!, Int(record.length))
+        }
+    }
+
+    private func advance(_ record: fabric_record, _ count: UInt64) {
+        assembly?.arrived += count
+        if assembly?.arrived == record.length { complete(record) }
     }
 
     private func complete(_ record: fabric_record) {

@@ -22,6 +22,8 @@ final class OutgoingLink {
     private var claim = fabric_claim()
     /// What the kernel had no room for, and small records that travel together.
     private var waiting: Waiting
+    /// The kernel has no room. It says when there is a good deal again: whoever tried all the time would
+    /// send in crumbs.
     private var awaitsRoom = false
     /// In the list of those that have something to send.
     var isMarked = false
@@ -30,8 +32,8 @@ final class OutgoingLink {
     private(set) var isUrgent = false
 
     /// Payload of a record. Longer messages are several.
-    static let largestPayload = 64 << 10
-    private static let room = 128 << 10
+    static let largestPayload = 512 << 10
+    private static let room = 64 << 10
 
     init(_ engine: Engine, to destination: UInt32) {
         self.engine = engine
@@ -83,7 +85,7 @@ final class OutgoingLink {
             flush(links)
         case .open:
             if events & (EPOLLHUP.rawValue | EPOLLERR.rawValue | EPOLLIN.rawValue) != 0 { return fail() }
-            flush(links)
+            if awaitsRoom, events & EPOLLOUT.rawValue != 0 { continueSending(links) }
         case .seeking, .broken: break
         }
     }
@@ -155,7 +157,7 @@ final class OutgoingLink {
             return send(record, payload: count) { pieces.copy(to: $0, from: offset, count: count) }
         }
         if !waiting.isEmpty { flush(links) }
-        guard stage == .open, waiting.isEmpty else { return false }
+        guard stage == .open, waiting.isEmpty, !awaitsRoom else { return false }
         let bytes = (Writer.headerBytes + count + 7) & ~7
         var record = record
         record.bytes = UInt32(bytes)
@@ -185,7 +187,7 @@ final class OutgoingLink {
 
     /// Gives the kernel what waits.
     func flush(_ links: Links) {
-        guard stage == .open else { return }
+        guard stage == .open, !awaitsRoom else { return }
         while !waiting.isEmpty {
             var list = waiting.contents
             let n = fabric_send(descriptor, &list, 1)
@@ -194,13 +196,15 @@ final class OutgoingLink {
             waiting.drop(n)
         }
         isUrgent = false
-        guard awaitsRoom else { return }
+    }
+
+    private func continueSending(_ links: Links) {
         awaitsRoom = false
-        if !links.watch(self, forRoom: false) { fail() }
+        flush(links)
+        if !awaitsRoom, stage == .open, !links.watch(self, forRoom: false) { fail() }
     }
 
     private func awaitRoom(_ links: Links) {
-        guard !awaitsRoom else { return }
         awaitsRoom = true
         if !links.watch(self, forRoom: true) { fail() }
     }

@@ -21,7 +21,7 @@ enum VerbsPrograms {
     /// The same with nothing between the two processes but TCP, as between nodes. The rounds make for
     /// a few seconds.
     private static let fireApart = services.map { service in
-        let rounds = ["ud": 600_000, "atomic": 300_000, "read": 150_000][service] ?? 200_000
+        let rounds = ["ud": 400_000, "atomic": 150_000][service] ?? 30_000
         return fire(service, "fire-apart-\(service)", ["\(rounds)", "apart"])
     }
 
