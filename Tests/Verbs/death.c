@@ -1,12 +1,13 @@
 // What a process is told when the one at the other end is killed in the middle of traffic.
 //
-//   death SERVICE [ROUNDS]
+//   death SERVICE [ROUNDS [apart]]
 //
 // SERVICE: send large write read atomic events uc ud. In every round two processes send to each other
 // until one of them gets SIGKILL at a random moment, as a zombie for a while or reaped at once. The other
 // must see what an adapter would show it (IBTA 9.9.2, 10.7.3): RC ends with IBV_WC_RETRY_EXC_ERR on one
 // request, flushes the others in order, and nothing succeeds after; UC and UD go on into the void. What it
-// had received is whole. What is wrong is said on stdout, exit status 1.
+// had received is whole. "apart": on two nodes, with nothing but TCP between them. What is wrong is said on
+// stdout, exit status 1.
 #include <errno.h>
 #include <infiniband/verbs.h>
 #include <poll.h>
@@ -25,6 +26,7 @@ static const char *const names[SERVICES] = {"send", "large", "write", "read", "a
 
 static enum service service;
 static int rank, wire, report;
+static bool apart;
 static struct ibv_pd *pd;
 static struct ibv_comp_channel *channel;
 static struct ibv_cq *cq;
@@ -202,6 +204,7 @@ static pid_t start(int which, int ends[2], int reports[2]) {
     rank = which, wire = ends[which], report = reports[1];
     close(ends[!which]), close(reports[0]);
     alarm(60);
+    if (apart) setenv("FERMATA_NODE", which ? "2" : "1", 1);
     open_everything();
     if (which == 1) _exit(survive());
     traffic();
@@ -230,8 +233,9 @@ static void play(int round) {
 int main(int argc, char **argv) {
     setvbuf(stdout, NULL, _IONBF, 0);
     while (argc > 1 && service < SERVICES && strcmp(argv[1], names[service])) service++;
-    if (argc < 2 || service == SERVICES) return fprintf(stderr, "usage: death SERVICE [ROUNDS]\n"), 64;
+    if (argc < 2 || service == SERVICES) return fprintf(stderr, "usage: death SERVICE [ROUNDS [apart]]\n"), 64;
     int rounds = argc > 2 ? atoi(argv[2]) : 20;
+    apart = argc > 3 && !strcmp(argv[3], "apart");
     srand(time(NULL));
     for (int round = 0; round < rounds; round++) play(round);
     printf("%d rounds\n", rounds);

@@ -63,7 +63,9 @@ extension QueuePair {
         guard case .link(let link) = engine.writer(to: owner) else { return .waits }
         let opcode = sends[number].pointee.opcode
         guard !Self.isReading(opcode) else {
-            guard link.send(record(number), payload: 0, { _ in }) else { return waitForLink(owner) }
+            guard link.send(record(number), payload: 0, { _ in }) else {
+                return waitForLink(owner, number)
+            }
             sends.sent = number + 1
             readsUnderWay += 1
             return .done
@@ -74,7 +76,7 @@ extension QueuePair {
         if partial?.offset == 0 {  // nothing of it is on its way
             (partial, sends.sent) = (nil, number)
         }
-        return waitForLink(owner)
+        return waitForLink(owner, number)
     }
 
     /// A request of which the beginning has been sent.
@@ -91,7 +93,7 @@ extension QueuePair {
             return .done
         }
         defer { local.free() }
-        return send(local, link) ? .done : waitForLink(owner)
+        return send(local, link) ? .done : waitForLink(owner, partial.number)
     }
 
     /// As much of the partial request as there is room for; true when that was all.
@@ -109,9 +111,16 @@ extension QueuePair {
         return true
     }
 
-    private func waitForLink(_ owner: UInt32) -> Launch {
-        if engine.isAlive(owner) { stall() }
-        return .waits
+    /// Until there is room. An unreliable request to a process that has ended is lost, and its end is
+    /// noticed in time.
+    private func waitForLink(_ owner: UInt32, _ number: UInt64) -> Launch {
+        guard !engine.isAlive(owner) else {
+            stall()
+            return .waits
+        }
+        guard type == IBV_QPT_UC else { return .waits }
+        (partial, sends.sent) = (nil, number + 1)
+        return .done
     }
 
     // MARK: answers

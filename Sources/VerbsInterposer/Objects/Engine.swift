@@ -288,6 +288,7 @@ final class Engine {
     /// The connection to a process has broken, or it has ended: what was under way is lost.
     func lost(_ other: UInt32, _ life: UInt64) {
         links?.end(with: other, life)
+        guard segment.life(of: other) == life else { return }  // a new process has the slot already
         for queuePair in queuePairs { queuePair.lostLink(to: other) }
     }
 }

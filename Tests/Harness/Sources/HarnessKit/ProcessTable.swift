@@ -76,6 +76,25 @@ package enum ProcessTable {
         }.joined(separator: " || ")
     }
 
+    /// TCP ports over IPv4 at which the test's processes of that name listen.
+    package static func listeningPorts(prefix: String, name: String) -> [Int] {
+        let sockets = marked(prefix: prefix).filter { $0.name == name }.flatMap { entry -> [String] in
+            let folder = "/proc/\(entry.pid)/fd"
+            let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+            return files.compactMap {
+                try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)")
+            }
+        }
+        // "sl local_address rem_address st … inode", of which state 0A is LISTEN (proc(5)).
+        return readText("/proc/net/tcp").split(separator: "\n").dropFirst().compactMap { line in
+            let fields = line.split(separator: " ")
+            guard fields.count > 9, fields[3] == "0A", sockets.contains("socket:[\(fields[9])]") else {
+                return nil
+            }
+            return fields[1].split(separator: ":").last.flatMap { Int($0, radix: 16) }
+        }
+    }
+
     private static func contains(_ environment: [UInt8], _ wanted: [UInt8]) -> Bool {
         environment.split(separator: 0).contains { $0.starts(with: wanted) }
     }

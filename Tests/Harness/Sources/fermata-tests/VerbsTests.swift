@@ -7,13 +7,18 @@ enum VerbsTests {
         let rounds = options.all ? 200 : 20
         let services = ["send", "large", "write", "read", "atomic", "events", "uc", "ud"]
         return services.map { service in
-            TestCase("verbs.death-\(service)", tags: ["verbs"]) { try death(service, rounds, $0) }
+            TestCase("verbs.death-\(service)", tags: ["verbs"]) { try death([service, "\(rounds)"], $0) }
+        } + services.map { service in
+            TestCase("verbs.death-apart-\(service)", tags: ["verbs"]) {
+                try death([service, "\(rounds)", "apart"], $0)
+            }
         } + [
             TestCase("verbs.death-rdma-cm", tags: ["verbs"], deathOfConnection),
             TestCase("verbs.late-acknowledgement", tags: ["verbs"], lateAcknowledgement),
             TestCase("verbs.strangers", tags: ["verbs"], strangers),
             TestCase("verbs.strangers-rdma-cm", tags: ["verbs"], strangersByAddress),
             TestCase("verbs.outsider", tags: ["verbs"], outsider),
+            TestCase("verbs.intruder", tags: ["verbs"], intruder),
         ]
     }
 
@@ -27,13 +32,14 @@ enum VerbsTests {
     }
 
     /// A process whose peer gets SIGKILL is told what an adapter would tell, in every round.
-    private static func death(_ service: String, _ rounds: Int, _ context: TestContext) throws {
+    private static func death(_ arguments: [String], _ context: TestContext) throws {
         let program = try places(context).verbsBuilt + "/death"
-        let run = try context.runJob("job", [program, service, "\(rounds)"], options: options)
-        let status = try run.finish(seconds: 60 + Double(rounds), "death \(service)")
+        let run = try context.runJob("job", [program] + arguments, options: options)
+        let (what, rounds) = ("death \(arguments[0])", arguments[1])
+        let status = try run.finish(seconds: 60 + (Double(rounds) ?? 0), what)
         try expect(
             status == .exited(0) && run.outputText == "\(rounds) rounds\n",
-            "death \(service): \(status), '\(run.outputText)'\(run.complaint)")
+            "\(what): \(status), '\(run.outputText)'\(run.complaint)")
         try context.expectNothingLeft("after the job's end")
     }
 
@@ -117,5 +123,27 @@ enum VerbsTests {
         let told = outside.outputText
         try expect(told != "0\n" && told.hasSuffix("\n"), "the outsider got in: '\(told)'")
         try context.killJob("job", job)
+    }
+
+    /// Nobody without the job's key gets anywhere at the ports where its processes wait for peers on
+    /// other nodes, and their traffic goes on.
+    private static func intruder(_ context: TestContext) throws {
+        let places = try places(context)
+        let job = try context.runJob(
+            "job", ["\(places.verbsBuilt)/fire", "rc", "100000", "apart"], options: options)
+        _ = try poll(seconds: 60) { job.outputText.contains(" rounds\n") ? true : nil }
+        let ports = ProcessTable.listeningPorts(prefix: context.mark, name: "fire")
+        try expect(ports.count == 2, "the job's two processes listen at \(ports)")
+        for port in ports {
+            let run = try context.start("intruder-\(port)", ["\(places.verbsBuilt)/intruder", "\(port)"])
+            let status = try run.finish(seconds: 60, "the intruder")
+            try expect(
+                status == .exited(0) && run.outputText == "turned away\n",
+                "the intruder: \(status), '\(run.outputText)'\(run.complaint)")
+        }
+        let status = try job.finish(seconds: 120, "the job")
+        try expect(
+            status == .exited(0) && job.outputText.hasSuffix("rc: 100000 rounds, all right\n"),
+            "the job: \(status), '\(job.outputText.suffix(200))'\(job.complaint)")
     }
 }
