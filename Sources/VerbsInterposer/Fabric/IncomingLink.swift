@@ -87,6 +87,10 @@ final class IncomingLink {
         list[used] = iovec(iov_base: buffer, iov_len: used > 0 ? Self.room : min(left, Self.room))
         let wanted = direct + list[used].iov_len
         let n = fabric_receive(descriptor, list, UInt(used + 1))
+        if n == -Int(EFAULT) {  // nothing was received: what is left of it will be dropped
+            queuePair?.unmapped(record)
+            return fillStream()
+        }
         guard n > 0 else { return (n, wanted) }
         let ofRecord = min(n, left)
         stream = ofRecord == left ? nil : (record, arrived + ofRecord)

@@ -112,6 +112,19 @@ extension QueuePair {
         oweAcknowledgement()
     }
 
+    /// The memory that the record's bytes go to is registered, but not there any more.
+    func unmapped(_ record: fabric_record) {
+        if UInt32(record.kind) == FABRIC_RESPONSE.rawValue {
+            acknowledged(until: record.sequence)
+            failRequest(record.sequence, IBV_WC_LOC_PROT_ERR)
+        } else if assembly?.receive != nil {
+            failAssembly(IBV_WC_LOC_QP_OP_ERR, record, IBV_WC_REM_OP_ERR)
+        } else {
+            dropAssembly()
+            refuse(record, IBV_WC_REM_ACCESS_ERR, IBV_EVENT_QP_ACCESS_ERR)
+        }
+    }
+
     // MARK: messages in parts
 
     /// False when the message cannot be taken.

@@ -3,11 +3,12 @@
 #   bash rping.sh COUNT
 #
 # Ports of the connection manager are the job's own. Nothing outside tells when the server listens, so
-# the client tries again; what each printed comes at the end.
-rping -s -a 127.0.0.1 -C "$1" -V >server.out 2>&1 &
+# the client tries again; what each printed comes at the end. With SERVER_NODE and CLIENT_NODE each is on the
+# node of that number.
+FERMATA_NODE=${SERVER_NODE:-0} rping -s -a 127.0.0.1 -C "$1" -V >server.out 2>&1 &
 server=$!
 for try in 1 2 3 4 5; do
-    rping -c -a 127.0.0.1 -C "$1" -V >client.out 2>&1
+    FERMATA_NODE=${CLIENT_NODE:-0} rping -c -a 127.0.0.1 -C "$1" -V >client.out 2>&1
     client=$?
     grep -qs 'RDMA_CM_EVENT_REJECTED' client.out || break
     sleep 0.1

@@ -78,7 +78,9 @@ package enum ProcessTable {
 
     /// TCP ports over IPv4 at which the test's processes of that name listen.
     package static func listeningPorts(prefix: String, name: String) -> [Int] {
-        let sockets = marked(prefix: prefix).filter { $0.name == name }.flatMap { entry -> [String] in
+        let processes = marked(prefix: prefix).filter { $0.name == name }
+        guard let first = processes.first else { return [] }
+        let sockets = processes.flatMap { entry -> [String] in
             let folder = "/proc/\(entry.pid)/fd"
             let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
             return files.compactMap {
@@ -86,7 +88,7 @@ package enum ProcessTable {
             }
         }
         // "sl local_address rem_address st … inode", of which state 0A is LISTEN (proc(5)).
-        return readText("/proc/net/tcp").split(separator: "\n").dropFirst().compactMap { line in
+        return readText("/proc/\(first.pid)/net/tcp").split(separator: "\n").dropFirst().compactMap { line in
             let fields = line.split(separator: " ")
             guard fields.count > 9, fields[3] == "0A", sockets.contains("socket:[\(fields[9])]") else {
                 return nil

@@ -7,7 +7,7 @@ import HarnessKit
 /// that of a run with the tool that nobody disturbed. All of them judge themselves what they
 /// received, and say so in their output.
 enum VerbsPrograms {
-    static let all = fire + fireApart + pingpongs + [rping, ucx] + parallel
+    static let all = fire + fireApart + pingpongs + rping + [ucx] + parallel
 
     private static let options = ["--verbs", "soft"]
 
@@ -40,17 +40,19 @@ enum VerbsPrograms {
         pingpong("rc", iterations: 800_000), pingpong("uc", iterations: 600_000),
         pingpong("ud", iterations: 900_000), pingpong("srq", iterations: 1_500_000),
         pingpong("rc", iterations: 800_000, on: "ethernet", ["-g", "0"]),
+        pingpong("rc", iterations: 80_000, apart: true), pingpong("ud", iterations: 120_000, apart: true),
     ]
 
     private static func pingpong(
-        _ service: String, iterations: Int, on layer: String = "infiniband", _ arguments: [String] = []
+        _ service: String, iterations: Int, on layer: String = "infiniband", apart: Bool = false,
+        _ arguments: [String] = []
     ) -> JobProgram {
         let program = "ibv_\(service)_pingpong"
         let words = [program, "-c", "-n", "\(iterations)"] + arguments
         return JobProgram(
-            name: "pingpong-\(service)" + (layer == "ethernet" ? "-roce" : ""),
+            name: "pingpong-\(service)" + (layer == "ethernet" ? "-roce" : "") + (apart ? "-apart" : ""),
             command: { ["bash", "\($0.sources)/verbs/pingpong.sh"] + words },
-            options: options + ["--link-layer", layer],
+            options: options + ["--link-layer", layer], environment: apart ? onTwoNodes : [:],
             needs: { _ in ["bash", "grep", program] },
             needsVerbs: true,
             normalise: withoutTimingsAndAddresses,
@@ -59,15 +61,21 @@ enum VerbsPrograms {
     }
 
     /// RDMA READ, WRITE and SEND over a connection that rdma_cm made.
-    private static let rping = JobProgram(
-        name: "rping",
-        command: { ["bash", "\($0.sources)/verbs/rping.sh", "20000"] },
-        options: options,
-        needs: { _ in ["bash", "rping"] },
-        needsVerbs: true,
-        normalise: withoutWordsAboutTheEnd,
-        isSilent: true,
-        seconds: 1)
+    private static let rping = [rping("rping", 20000), rping("rping-apart", 10000, onTwoNodes)]
+
+    private static func rping(
+        _ name: String, _ count: Int, _ environment: [String: String] = [:]
+    ) -> JobProgram {
+        JobProgram(
+            name: name,
+            command: { ["bash", "\($0.sources)/verbs/rping.sh", "\(count)"] },
+            options: options, environment: environment,
+            needs: { _ in ["bash", "rping"] },
+            needsVerbs: true,
+            normalise: withoutWordsAboutTheEnd,
+            isSilent: true,
+            seconds: 1)
+    }
 
     private static let ucx = JobProgram(
         name: "ucx-perftest",
@@ -83,14 +91,10 @@ enum VerbsPrograms {
     private static let parallel = [
         stencil(
             "openmpi-ucx",
-            MPIPrograms.openMPI + [
-                "--mca", "pml", "ucx", "--mca", "pml_ucx_tls", "any", "--mca", "pml_ucx_devices", "any",
-            ], "openmpi", steps: 3000),
+            MPIPrograms.openMPI + ["--mca", "pml", "ucx"] + anyTransport, "openmpi", steps: 3000),
         stencil(
             "openmpi-openib",
-            MPIPrograms.openMPI + [
-                "--mca", "pml", "ob1", "--mca", "btl", "openib,self", "--mca", "btl_openib_allow_ib", "1",
-            ], "openmpi", steps: 4000),
+            MPIPrograms.openMPI + ["--mca", "pml", "ob1"] + openib, "openmpi", steps: 4000),
         stencil(
             "openmpi-ofi",
             MPIPrograms.openMPI + [
@@ -98,6 +102,8 @@ enum VerbsPrograms {
                 "--mca", "mtl_ofi_provider_include", "verbs;ofi_rxm",
             ], "openmpi", steps: 3000),
         stencil("mpich-ucx", ["mpiexec.mpich", "-n", "4"], "mpich", steps: 1000),
+        apart("openmpi-ucx", ["--mca", "pml", "ucx"] + anyTransport, steps: 1500),
+        apart("openmpi-openib", ["--mca", "pml", "ob1"] + openib, steps: 1500),
         JobProgram(
             name: "openshmem",
             command: {
@@ -108,9 +114,32 @@ enum VerbsPrograms {
             needsVerbs: true),
     ]
 
+    /// For the scripts: the server on one node, the client on another.
+    private static let onTwoNodes = ["SERVER_NODE": "1", "CLIENT_NODE": "2"]
+
     private static let overVerbs = [
         "UCX_TLS": "rc,ud,self", "UCX_NET_DEVICES": "fermata0:1", "MPIR_CVAR_NOLOCAL": "1",
     ]
+
+    private static let anyTransport = [
+        "--mca", "pml_ucx_tls", "any", "--mca", "pml_ucx_devices", "any",
+    ]
+    private static let openib = ["--mca", "btl", "openib,self", "--mca", "btl_openib_allow_ib", "1"]
+
+    /// Two ranks on each of two nodes.
+    private static func apart(_ name: String, _ options: [String], steps: Int) -> JobProgram {
+        JobProgram(
+            name: "stencil-\(name)-apart",
+            command: { places in
+                let program = ["\(places.built)/stencil.openmpi", "384", "\(steps)"]
+                let launcher = ["mpirun.openmpi", "--oversubscribe", "--allow-run-as-root"] + options
+                return launcher + ["-np", "2", "-x", "FERMATA_NODE=1"] + program
+                    + [":", "-np", "2", "-x", "FERMATA_NODE=2"] + program
+            },
+            options: Self.options, environment: overVerbs,
+            needs: { ["mpirun.openmpi", "\($0.built)/stencil.openmpi"] },
+            needsVerbs: true)
+    }
 
     private static func stencil(
         _ name: String, _ launcher: [String], _ library: String, steps: Int
