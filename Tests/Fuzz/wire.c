@@ -3,6 +3,9 @@
 // The other end is slot 1 of the segment, whose process is a child that only sleeps: what this process does to
 // the memory of a peer does not hurt the fuzzer. An input is a sequence of records: a byte of flags says which
 // of the fields that make a record worth looking at are put right (length, queue pair, key, address).
+//
+// With OVER_LINK slot 1 is on another node: the records come over a TCP connection, as from a process that knows
+// the job's key, and what is sent back over another.
 #include "fuzz.h"
 #include <FabricSegment.h>
 #include <signal.h>
@@ -99,6 +102,28 @@ static void post(struct ibv_qp *qp)
     }
 }
 
+#ifdef OVER_LINK
+#include "link.h"
+#else
+static void prepare_peer(void) {}
+static void connect_peer(void) {}
+
+static void put(const struct record *record, const uint8_t *payload, size_t count)
+{
+    uint64_t position = ring->head % FABRIC_RING_BYTES;
+    size_t bytes = (sizeof *record + count + 7) & ~7ul;
+    uint8_t *data = (uint8_t *)(ring + 1);
+    if (position + bytes > FABRIC_RING_BYTES) {
+        memset(data + position, 0, 4);
+        ring->head += FABRIC_RING_BYTES - position;
+        position = 0;
+    }
+    memcpy(data + position, record, sizeof *record);
+    memcpy(data + position + sizeof *record, payload, count);
+    __atomic_store_n(&ring->head, ring->head + bytes, __ATOMIC_RELEASE);
+}
+#endif
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc, (void)argv;
@@ -121,23 +146,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
         .peer = reliable->qp_num, .access = 15 };
     uint64_t at = __atomic_fetch_add(&segment->used, sizeof(struct fabric_ring) + FABRIC_RING_BYTES, __ATOMIC_SEQ_CST);
     segment->slots[0].incoming[1] = at;
+    prepare_peer();
     ring = (struct fabric_ring *)((char *)segment + at);
     return 0;
-}
-
-static void put(const struct record *record, const uint8_t *payload, size_t count)
-{
-    uint64_t position = ring->head % FABRIC_RING_BYTES;
-    size_t bytes = (sizeof *record + count + 7) & ~7ul;
-    uint8_t *data = (uint8_t *)(ring + 1);
-    if (position + bytes > FABRIC_RING_BYTES) {
-        memset(data + position, 0, 4);
-        ring->head += FABRIC_RING_BYTES - position;
-        position = 0;
-    }
-    memcpy(data + position, record, sizeof *record);
-    memcpy(data + position + sizeof *record, payload, count);
-    __atomic_store_n(&ring->head, ring->head + bytes, __ATOMIC_RELEASE);
 }
 
 static size_t take_record(struct bytes *in)
@@ -149,13 +160,14 @@ static size_t take_record(struct bytes *in)
     take(in, &record, sizeof record);
     size_t count = byte_of(in);
     take(in, payload, count);
-    if (right & 1) record.bytes = (sizeof record + count + 7) & ~7ul;
+    if (right & 1 || which < 250) record.bytes = (sizeof record + count + 7) & ~7ul;
     if (right & 2) record.destination = pairs[which % 4]->qp_num, record.source = peer;
     if (right & 4) record.key = region->rkey;
     if (right & 8) record.address = (uintptr_t)buffer + record.address % BUFFER;
     if (right & 16) record.length = count, record.flags &= ~8;
-    if (right & 32) record.kind = 1 + record.kind % 9;
+    if (right & 32) record.kind = 1 + record.kind % 12;
     if (right & 64) record.operands[0] = 7;
+    if (right & 128) record.sequence %= 4, record.length %= 1024, record.operands[0] %= 512;
     put(&record, payload, count);
     return record.bytes;
 }
@@ -174,6 +186,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes in = { data, data + size };
     struct ibv_wc done[64];
     reset_if_broken(reliable), reset_if_broken(unreliable), reset_if_broken(datagram), reset_if_broken(onShared);
+    connect_peer();
     while (in.next < in.end) {
         for (int i = 0; i < 8 && in.next < in.end; i++) take_record(&in);
         __atomic_fetch_or(&segment->slots[0].active[0], 2, __ATOMIC_SEQ_CST);
