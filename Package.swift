@@ -22,6 +22,7 @@ let package = Package(
                 "Launching", "AgentService", "CoordinatorService", "Coordination", "ImageStore",
                 "CheckpointImage", "ProcessSnapshot", "LinuxSystem", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ]),
         .target(
             name: "Launching",

@@ -160,9 +160,7 @@ struct List: ParsableCommand {
     }
 
     private func jobs(_ store: Store) throws -> [String] {
-        do { return try store.jobs() } catch {
-            throw CommandFailure(code: CommandFailure.inputOutput, text: "\(error)")
-        }
+        do { return try store.jobs() } catch { throw failure(error) }
     }
 
     private static func entry(_ store: Store, _ job: String, _ epoch: UInt64) -> Entry {

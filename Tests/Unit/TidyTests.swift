@@ -103,6 +103,8 @@ import Testing
     struct Target {
         let name: String
         let dependencies: [String]
+        /// Of other packages.
+        let products: [String]
     }
 
     /// Targets of the manifest in its order. Its text, because describing the package takes a
@@ -116,7 +118,9 @@ import Testing
             let name = try #require(declaration.firstMatch(of: #/name: "(\w+)"/#)).1
             let list = declaration.firstMatch(of: #/dependencies: \[([^\]]*)\]/#)?.1 ?? ""
             let own = list.replacing(#/\.product\([^)]*\)/#, with: "")
-            return Target(name: String(name), dependencies: own.matches(of: #/"(\w+)"/#).map { String($0.1) })
+            return Target(
+                name: String(name), dependencies: own.matches(of: #/"(\w+)"/#).map { String($0.1) },
+                products: list.matches(of: #/\.product\(name: "(\w+)"/#).map { String($0.1) })
         }
     }
 
@@ -166,13 +170,15 @@ import Testing
 
     @Test("A module imports only what its manifest entry names")
     func imports() throws {
-        let targets = Dictionary(uniqueKeysWithValues: try Self.targets().map { ($0.name, Set($0.dependencies)) })
+        let targets = Dictionary(
+            uniqueKeysWithValues: try Self.targets().map { ($0.name, Set($0.dependencies + $0.products)) })
+        let known = Set(targets.keys).union(targets.values.joined())
         for source in Self.product where source.path.hasSuffix(".swift") {
             let module = String(source.path.split(separator: "/")[1])
             for line in source.lines {
                 guard let match = line.firstMatch(of: #/^\w* ?import (\w+)/#) else { continue }
                 let name = String(match.1)
-                guard targets[name] != nil else { continue } // not one of ours
+                guard known.contains(name) else { continue } // the system's
                 #expect(targets[module]?.contains(name) == true, "\(source.path) imports \(name)")
             }
         }

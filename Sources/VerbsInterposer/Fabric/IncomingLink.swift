@@ -43,8 +43,9 @@ final class IncomingLink {
 
     /// Its number may be another file's afterwards.
     func end() {
-        if !isClosed { close(descriptor) }
+        guard !isClosed else { return }
         isClosed = true
+        engine.links?.close(descriptor)
     }
 
     /// Takes in what has arrived. False: the connection has ended, or makes no sense.
@@ -89,7 +90,7 @@ final class IncomingLink {
         let n = fabric_receive(descriptor, list, UInt(used + 1))
         if n == -Int(EFAULT) {  // nothing was received: what is left of it will be dropped
             queuePair?.unmapped(record)
-            return fillStream()
+            return isClosed ? (0, wanted) : fillStream()
         }
         guard n > 0 else { return (n, wanted) }
         let ofRecord = min(n, left)

@@ -41,8 +41,8 @@ final class Links {
             CVerbs.listen(listener, 1024) == 0,
             fabric_epoll_set(epoll, EPOLL_CTL_ADD, listener, EPOLLIN.rawValue, Self.listenerTag) == 0
         else {
-            if epoll >= 0 { close(epoll) }
-            if listener >= 0 { close(listener) }
+            if epoll >= 0 { _ = CVerbs.close(epoll) }
+            if listener >= 0 { _ = CVerbs.close(listener) }
             return nil
         }
         let mine = engine.segment.slot(engine.slot)
@@ -56,12 +56,20 @@ final class Links {
         list.deallocate()
     }
 
+    /// Of a connection. Not without taking it off the epoll instance first: the watcher, which may be
+    /// looking at it at this moment, would keep the file until it wakes the next time (ep_item_poll in
+    /// the kernel's fs/eventpoll.c holds it, and a last fput waits for the return to user mode).
+    func close(_ descriptor: Int32) {
+        _ = fabric_epoll_set(epoll, EPOLL_CTL_DEL, descriptor, 0, 0)
+        _ = CVerbs.close(descriptor)
+    }
+
     /// In a forked child, which must not keep its parent's connections open.
     func closeAll() {
-        close(epoll)
-        close(listener)
-        for link in outgoing { if let link, link.descriptor >= 0 { close(link.descriptor) } }
-        for link in incoming { if let link { close(link.descriptor) } }
+        _ = CVerbs.close(epoll)
+        _ = CVerbs.close(listener)
+        for link in outgoing { if let link, link.descriptor >= 0 { _ = CVerbs.close(link.descriptor) } }
+        for link in incoming { if let link { _ = CVerbs.close(link.descriptor) } }
     }
 
     // MARK: progress
@@ -186,7 +194,7 @@ final class Links {
         guard let link = IncomingLink(engine, descriptor, index: index),
             fabric_epoll_set(epoll, EPOLL_CTL_ADD, descriptor, EPOLLIN.rawValue, tag) == 0
         else {
-            close(descriptor)
+            self.close(descriptor)
             return
         }
         fabric_no_delay(descriptor)
@@ -215,7 +223,8 @@ final class Links {
     }
 }
 
-/// The thread that waits for the sockets while the helper and the application sleep.
+/// The thread that waits for the sockets while the helper and the application sleep. It takes in what
+/// arrives itself: waking the helper for it would cost another change of threads.
 private final class Watcher {
     private unowned(unsafe) let engine: Engine
     private let epoll: Int32
@@ -248,7 +257,7 @@ private final class Watcher {
             }
             guard fabric_epoll_wait(epoll, ready, -1) > 0 else { continue }
             fabric_store32(isWanted, 0)
-            engine.segment.wakeHelper(of: engine.slot)
+            Engine.locked { if Engine.current === engine { engine.arrived() } }
         }
     }
 }

@@ -219,7 +219,7 @@ final class OutgoingLink {
 
     /// Closes it; nobody is told.
     func end() {
-        if descriptor >= 0 { close(descriptor) }
+        if descriptor >= 0 { engine.links?.close(descriptor) }
         (descriptor, stage, endedAt) = (-1, .broken, fabric_now())
         waiting.free()
     }

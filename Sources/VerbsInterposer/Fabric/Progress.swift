@@ -76,6 +76,17 @@ extension Engine {
         links?.flush(urgentOnly: false)
     }
 
+    /// Something has arrived over a link while everybody slept, unless the application polls again.
+    func arrived() {
+        guard fabric_load32(&segment.slot(slot).pointee.sleeping) != 0 else { return }
+        guard vainPolls <= Self.spinning else { return segment.wakeHelper(of: slot) }
+        while progress() {}
+        links?.flush(urgentOnly: false)
+        // Deadlines and what else has to be looked at again are the helper's, which may doze.
+        if hasTimers, dozes { segment.wakeHelper(of: slot) }
+        links?.watch()
+    }
+
     /// Senders wake the helper.
     fileprivate func ringFromNowOn() {
         _ = fabric_swap32(&segment.slot(slot).pointee.sleeping, 1)
@@ -138,7 +149,9 @@ final class Helper {
                     engine.ringFromNowOn()
                 }
                 if engine.connections.connected > 0 { engine.checkConnections() }
-                return (isPolled, engine.pause(isPolled: isPolled))
+                let pause = engine.pause(isPolled: isPolled)
+                engine.dozes = pause != Engine.tick
+                return (isPolled, pause)
             }
             if !isPolled, engine.segment.hasRecords(for: engine.slot) { continue }
             _ = fabric_futex_wait(&slot.pointee.doorbell, rung, pause)
@@ -151,16 +164,19 @@ extension Engine {
     /// finds nothing; one that spins, with a queue armed that it does not wait for, finds nothing many
     /// times. (UCX arms its queues once and then spins.)
     fileprivate func isPolled(since seen: UInt64) -> Bool {
-        armedQueues == 0 ? polls != seen : vainPolls > 16
+        armedQueues == 0 ? polls != seen : vainPolls > Self.spinning
     }
 
     /// How long the helper may sleep, in nanoseconds; -1: until the doorbell rings. What is posted
     /// meanwhile does not wake it: the answer does, unless the peer has died, which nobody rings for.
     fileprivate func pause(isPolled: Bool) -> Int64 {
-        if isPolled || hasTimers { return 1_000_000 }
+        if isPolled || hasTimers { return Self.tick }
         return connections.connected > 0 || hasNumbered ? Self.peerCheck : -1
     }
 
+    /// Polls that found nothing, after which a thread is taken to spin.
+    fileprivate static var spinning: Int { 16 }
+    fileprivate static var tick: Int64 { 1_000_000 }
     private static var peerCheck: Int64 { 500_000_000 }
 
     /// Twice a second: whether the processes at the other ends of rdma_cm connections live.

@@ -29,6 +29,8 @@ final class Engine {
     /// nil while all processes of the job are on one node.
     private(set) var links: Links?
     private var helper: Helper?
+    /// The helper sleeps for longer than a tick.
+    var dozes = false
     /// Raised by every poll of a completion queue: the helper thread stays out of the way of
     /// threads that poll.
     var polls: UInt64 = 0
