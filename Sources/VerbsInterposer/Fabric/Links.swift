@@ -28,9 +28,8 @@ final class Links {
     private static let pause: Int64 = 1_000_000_000
 
     /// nil when the address of the node is not here, or descriptors have run out.
-    init?(_ engine: Engine) {
+    init?(_ engine: Engine, _ node: Node) {
         self.engine = engine
-        let node = Node.ofThisProcess
         epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
         listener = fabric_stream_socket(node.address.family)
         outgoing = [OutgoingLink?](repeating: nil, count: Int(FABRIC_SLOTS))

@@ -3,21 +3,27 @@ import CVerbs
 
 /// The node that this process is on, which whoever starts processes on several tells them:
 /// FERMATA_NODE, a number and the address by which the node is reached, as in 2@10.0.0.2. Without a
-/// number it is 0, without an address only processes of this host reach it.
+/// variable it is 0, without an address only processes of this host reach it.
 struct Node {
     private(set) var number: UInt32 = 0
     private(set) var address: Endpoint
 
+    /// nil: FERMATA_NODE says something else.
     static let ofThisProcess = Node()
 
-    private init() {
+    private init?() {
         address = Endpoint()
         address.setLoopback()
         guard let text = getenv("FERMATA_NODE") else { return }
         var end: UnsafeMutablePointer<CChar>?
-        number = UInt32(truncatingIfNeeded: strtoul(text, &end, 10))
-        let at = CChar(bitPattern: UInt8(ascii: "@"))
-        if let end, end.pointee == at, let given = Endpoint(text: end + 1) { address = given }
+        let wanted = strtoul(text, &end, 10)
+        guard let end, end != text, wanted < UInt(UInt32.max) else { return nil }
+        number = UInt32(wanted)
+        guard end.pointee != 0 else { return }
+        guard end.pointee == CChar(bitPattern: UInt8(ascii: "@")), let given = Endpoint(text: end + 1) else {
+            return nil
+        }
+        address = given
     }
 }
 

@@ -52,6 +52,10 @@ final class Engine {
     static func start() -> Engine? {
         locked {
             if let current { return current }
+            guard let node = Node.ofThisProcess else {
+                errorNumber = EINVAL
+                return nil
+            }
             guard let segment = segmentOfJob() else { return nil }
             guard let slot = segment.takeSlot() else {
                 errorNumber = ENOMEM
@@ -64,13 +68,13 @@ final class Engine {
                     {
                         // The child has neither the helper thread nor a place in the segment; what it
                         // inherits cannot be used (ibv_fork_init(3)).
-                        Engine.current?.links?.closeAll()
+                        Engine.current?.leaveLinks()
                         Engine.current.map { _ = Unmanaged.passRetained($0) }
                         Engine.current = nil
                         pthread_mutex_unlock(&Engine.mutex)
                     })
             }
-            segment.join(Node.ofThisProcess, slot)
+            segment.join(node, slot)
             fabric_admit_peers()
             let engine = Engine(segment, slot)
             current = engine
@@ -284,7 +288,14 @@ final class Engine {
 
     /// Links, as soon as the job has a second node.
     func listenForLinks() {
-        if links == nil, isCurrent { links = Links(self) }
+        guard links == nil, isCurrent, let node = Node.ofThisProcess else { return }
+        links = Links(self, node)
+    }
+
+    /// In a forked child: its parent's peers must notice when the parent ends.
+    private func leaveLinks() {
+        links?.closeAll()
+        links = nil
     }
 
     /// The connection to a process has broken, or it has ended: what was under way is lost.
