@@ -33,6 +33,8 @@ struct JobProgram: Sendable {
     var tags: [String] = []
     /// Random instants in the long form.
     var instantsInAll = 20
+    /// Without `--all`, at most: fewer for variants of a program that has its three.
+    var instantsInShort = Int.max
 }
 
 /// Where the things are that the programs consist of.

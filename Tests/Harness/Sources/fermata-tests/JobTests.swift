@@ -28,7 +28,10 @@ enum JobTests {
             let undisturbed = TestCase("\(name).undisturbed", tags: tags) {
                 try underTheTool(program, $0)
             }
-            let count = options.all ? max(options.instants, program.instantsInAll) : options.instants
+            let count =
+                options.all
+                ? max(options.instants, program.instantsInAll)
+                : min(options.instants, program.instantsInShort)
             let instants = (1...max(1, count)).map { number in
                 TestCase("\(name).instant-\(number)", tags: tags + ["instants"]) {
                     try instant(program, number, $0)

@@ -7,7 +7,12 @@ import HarnessKit
 /// that of a run with the tool that nobody disturbed. All of them judge themselves what they
 /// received, and say so in their output.
 enum VerbsPrograms {
-    static let all = fire + fireApart + pingpongs + rping + [ucx] + parallel
+    static let all =
+        (fire + fireApart + pingpongs + rping + [ucx] + parallel).map { program in
+            var program = program
+            if program.name.contains("-apart") { program.instantsInShort = 1 }
+            return program
+        }
 
     private static let options = ["--verbs", "soft"]
 
