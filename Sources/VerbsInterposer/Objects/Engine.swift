@@ -266,7 +266,10 @@ final class Engine {
     /// nil when there is no memory for a ring, or no descriptor for links.
     func writer(to destination: UInt32) -> Writer? {
         guard isCurrent else { return nil }
-        if isLinked(destination) { return links.map { .link($0.link(to: destination)) } }
+        if isLinked(destination) {
+            listenForLinks()  // the first to send may not have looked for progress yet
+            return links.map { .link($0.link(to: destination)) }
+        }
         if let known = writers[Int(destination)] { return .ring(known) }
         let made = RingWriter(segment, from: slot, to: destination)
         writers[Int(destination)] = made
