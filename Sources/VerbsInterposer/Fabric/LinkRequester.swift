@@ -21,7 +21,6 @@ extension QueuePair {
         guard QueuePairTransitions.isConnected(type), peer != 0, engine.isCurrent,
             let owner = engine.owner(of: peer), engine.isLinked(owner)
         else { return }
-        engine.listenForLinks()
         guard case .link(let link) = engine.writer(to: owner) else { return }
         var record = fabric_record()
         record.kind = UInt8(FABRIC_STATE.rawValue)

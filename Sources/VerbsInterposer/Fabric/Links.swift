@@ -148,8 +148,6 @@ final class Links {
         return made
     }
 
-    func isOpen(to destination: UInt32) -> Bool { outgoing[Int(destination)]?.stage == .open }
-
     /// Its process has ended or cannot be reached.
     func isBroken(to destination: UInt32) -> Bool {
         guard let link = outgoing[Int(destination)] else { return false }
