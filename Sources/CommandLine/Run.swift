@@ -12,8 +12,8 @@ struct Run: ParsableCommand {
         abstract: "Start a command as a job.",
         discussion: """
             Terminal, input, output, signals and exit status pass through as if Fermata were not \
-            there. Nothing is injected into the job before its first checkpoint. Exit status: the \
-            command's, or 128 plus the signal that ended it.
+            there. Nothing is injected into the job before its first checkpoint, but for the \
+            library of --verbs. Exit status: the command's, or 128 plus the signal that ended it.
             """)
 
     @Option(help: "Name of the job. [FERMATA_JOB_NAME, else the command's name and this process's id]")
@@ -25,12 +25,12 @@ struct Run: ParsableCommand {
 
     @Option(
         help:
-            "Verbs (InfiniBand) of the job: soft gives every process an adapter made of shared memory, off leaves them alone."
+            "Verbs (InfiniBand) of the job. soft: an adapter without hardware, preloaded into every process; off: what the machine has; auto: soft, unless the machine has an adapter or the library is not built."
     )
-    var verbs: VerbsMode = .off
+    var verbs: VerbsMode = .auto
 
     @Option(
-        help: "What the adapter of --verbs soft is connected to: infiniband (the default), or ethernet (RoCE v2)."
+        help: "What the soft adapter is connected to: infiniband (the default), or ethernet (RoCE v2)."
     )
     var linkLayer: LinkLayer?
 
@@ -41,7 +41,7 @@ struct Run: ParsableCommand {
         guard let first = command.first, !first.isEmpty else {
             throw ValidationError("no command; write: fermata run -- COMMAND…")
         }
-        guard linkLayer == nil || verbs == .soft else {
+        guard linkLayer == nil || verbs == .soft || verbs == .auto else {
             throw ValidationError("--link-layer says what the adapter of --verbs soft is; add --verbs soft")
         }
     }
@@ -49,12 +49,13 @@ struct Run: ParsableCommand {
     func run() throws {
         let name = try JobName.choose(job ?? Shared.environment("FERMATA_JOB_NAME"), command: command[0])
         let claim = try JobName.claim(name, remedy: ", or choose another name with --job")
-        let variables = try verbsVariables(claim)
+        let library = try interposer()
+        let variables = library.map { verbsVariables($0, claim) } ?? []
         let status: Int32
         do {
             let configuration = Supervisor.Configuration(
                 claim: claim, command: command, store: store.value, options: policy.options,
-                intervalSeconds: try policy.seconds(), keep: policy.keep, verbs: verbs)
+                intervalSeconds: try policy.seconds(), keep: policy.keep, hasVerbs: library != nil)
             let signals = try Supervisor.blockSignals()
             let hasTerminal = (0...2).contains { isatty($0) == 1 }
             let relay = hasTerminal ? try TerminalRelay.create() : nil
@@ -71,17 +72,22 @@ struct Run: ParsableCommand {
         throw ExitCode(status)
     }
 
-    /// What the job's environment needs for its verbs.
-    private func verbsVariables(_ claim: JobClaim) throws -> [String] {
-        guard verbs == .soft else { return [] }
-        guard let library = VerbsMode.library() else {
-            throw CommandFailure(
-                code: CommandFailure.cannotCreate,
-                text: "--verbs soft: libibverbs.so.1 is not beside this program; build it: Launchers/build-verbs")
+    private func interposer() throws -> String? {
+        // Whoever says what the adapter is wants one.
+        let wanted = verbs == .auto && linkLayer != nil ? .soft : verbs
+        do { return try wanted.library() } catch {
+            throw CommandFailure(code: CommandFailure.unreachable, text: "\(error)")
         }
+    }
+
+    /// What the job's environment needs for its verbs. A program built with -fsanitize=address would
+    /// not start with a library before its runtime.
+    private func verbsVariables(_ library: String, _ claim: JobClaim) -> [String] {
         let before = Shared.environment("LD_PRELOAD").map { ":" + $0 } ?? ""
+        let sanitizer = Shared.environment("ASAN_OPTIONS").map { ":" + $0 } ?? ""
         return [
-            "LD_PRELOAD=\(library)\(before)", "FERMATA_VERBS=\(claim.runtime.verbs(claim.job))",
+            "LD_PRELOAD=\(library)\(before)", "ASAN_OPTIONS=verify_asan_link_order=0\(sanitizer)",
+            "FERMATA_VERBS=\(claim.runtime.verbs(claim.job))",
             "FERMATA_LINK_LAYER=\((linkLayer ?? .infiniband).rawValue)",
         ]
     }

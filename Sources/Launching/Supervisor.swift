@@ -24,13 +24,14 @@ public final class Supervisor {
         public var intervalSeconds: Double
         /// Committed epochs that are kept; 0: all.
         public var keep: Int
-        public var verbs: VerbsMode
+        /// The job starts with the interposer.
+        public var hasVerbs: Bool
 
         public init(
             claim: JobClaim, command: [String], store: Store, options: CaptureOptions,
-            intervalSeconds: Double, keep: Int, verbs: VerbsMode = .off
+            intervalSeconds: Double, keep: Int, hasVerbs: Bool = false
         ) {
-            self.verbs = verbs
+            self.hasVerbs = hasVerbs
             self.claim = claim
             self.command = command
             self.store = store
@@ -82,7 +83,7 @@ public final class Supervisor {
     /// A restored job knocks where its original did.
     private static func verbsDoor(_ configuration: Configuration, _ source: JobSource) throws -> VerbsDoor? {
         if case .pod(_, let door) = source { return door }
-        guard configuration.verbs != .off else { return nil }
+        guard configuration.hasVerbs else { return nil }
         return try VerbsDoor(
             path: configuration.runtime.verbs(configuration.job), view: source.view(OwnProcesses()))
     }

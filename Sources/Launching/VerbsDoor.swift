@@ -73,29 +73,3 @@ public enum LinkLayer: String, Sendable, CaseIterable {
     /// RoCE v2: no LIDs, every address has a GID.
     case ethernet
 }
-
-/// How the job's processes get the interposer.
-public enum VerbsMode: String, Sendable, CaseIterable {
-    /// What the machine has; Fermata refuses a job that opens an adapter.
-    case off
-    /// Verbs without an adapter: shared memory within a host.
-    case soft
-
-    /// libibverbs.so as `Launchers/build-verbs` makes it: beside the tool, in lib/fermata beside its
-    /// folder, or in the build folder.
-    public static func library() -> String? {
-        guard let tool = ProcFS.link("/proc/self/exe"), let slash = tool.lastIndex(of: "/") else { return nil }
-        let folder = tool[..<slash]
-        let places = [
-            "\(folder)/libibverbs.so.1", "\(folder)/../lib/fermata/libibverbs.so.1",
-            "\(folder)/../../verbs/release/libibverbs.so.1", "\(folder)/../verbs/release/libibverbs.so.1",
-        ]
-        return places.first { access($0, R_OK) == 0 }.flatMap(resolved)
-    }
-
-    private static func resolved(_ path: String) -> String? {
-        guard let real = realpath(path, nil) else { return nil }
-        defer { free(real) }
-        return String(cString: real)
-    }
-}

@@ -18,7 +18,7 @@ enum {
     FABRIC_PORTS = 8192,         // of the connection manager, all port spaces together
     FABRIC_FIRST_NUMBER = 0x100, // of queue pairs: 0 and 1 are special (IBTA 3.9.2)
 };
-#define FABRIC_MAGIC 0x6661627269633034ULL  // raised with every change of the layout
+#define FABRIC_MAGIC 0x6661627269633035ULL  // raised with every change of the layout
 #define FABRIC_BYTES (4ULL << 30)
 
 // One process. A slot is taken by compare-and-swap of `pid` and `thread` from 0.
@@ -110,7 +110,7 @@ struct fabric_ring {
     uint32_t link_layer;         /* IBV_LINK_LAYER_INFINIBAND 1, _ETHERNET 2 */ \
     uint32_t first_node;         /* of the first process, + 1 */ \
     uint32_t spans_nodes;        /* there are processes of others, too */ \
-    uint32_t unused; \
+    uint32_t slots_used;         /* slots from this one on were never taken */ \
     uint64_t key[2];             /* what processes of the job prove to each other that they know */ \
     uint64_t unused_too[6];
 struct fabric_segment_head { FABRIC_SEGMENT_HEAD };

@@ -207,6 +207,10 @@ static inline int fabric_claim32(void *p, uint32_t old, uint32_t new_value) {
     return __atomic_compare_exchange_n(
         (uint32_t *)p, &old, new_value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
+static inline void fabric_raise32(void *p, uint32_t least) {
+    uint32_t seen = fabric_load32(p);
+    while (seen < least && !fabric_claim32(p, seen, least)) seen = fabric_load32(p);
+}
 static inline int fabric_claim64(void *p, uint64_t old, uint64_t new_value) {
     return __atomic_compare_exchange_n(
         (uint64_t *)p, &old, new_value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);

@@ -8,7 +8,7 @@ extension Engine {
         if segment.spansNodes { listenForLinks() }
         var worked = links?.progress() ?? false
         let mine = segment.slot(slot)
-        for word in 0..<UInt32(FABRIC_SLOTS / 64) {
+        for word in 0..<segment.activeWords {
             let active = fabric_active_word(mine, word)
             guard fabric_load64(active!) != 0 else { continue }
             var bits = fabric_take64(active)
@@ -191,7 +191,7 @@ extension Engine {
 extension Segment {
     func hasRecords(for number: UInt32) -> Bool {
         let slot = slot(number)
-        for word in 0..<UInt32(FABRIC_SLOTS / 64)
+        for word in 0..<activeWords
         where fabric_load64(fabric_active_word(slot, word)) != 0 { return true }
         return false
     }

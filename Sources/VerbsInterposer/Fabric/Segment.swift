@@ -86,6 +86,7 @@ struct Segment {
         slot.pointee.sleeping = 0
         fabric_store32(&slot.pointee.port, 0)
         _ = fabric_add64(&slot.pointee.life, 1)
+        fabric_raise32(&header.pointee.slots_used, number + 1)
         for word in 0..<UInt32(FABRIC_SLOTS / 64) { fabric_store64(fabric_active_word(slot, word), 0) }
         // Rings of a former owner hold what was meant for it.
         for other in 0..<UInt32(FABRIC_SLOTS) {
@@ -122,6 +123,9 @@ struct Segment {
         let thread = thread(of: number)
         return thread != 0 && !isGone(thread)
     }
+
+    /// Words of a slot's `active` that can have bits in them.
+    var activeWords: UInt32 { (fabric_load32(&header.pointee.slots_used) + 63) / 64 }
 
     // MARK: memory regions
 

@@ -116,7 +116,7 @@ extension CompletionQueue {
     }
 
     fileprivate func advanceOrProgress() -> Bool {
-        guard let completion = Engine.look({ next() }) else { return false }
+        guard let completion = Engine.look(self, { next() }) else { return false }
         show(completion)
         return true
     }

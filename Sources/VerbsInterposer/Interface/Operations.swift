@@ -8,7 +8,7 @@ func fillOperations(_ handle: UnsafeMutablePointer<fermata_context>) {
     verbs.pointee.context.ops.poll_cq = { cq, limit, entries in
         guard let cq, limit > 0, let entries else { return 0 }
         let queue = CompletionQueue.of(cq)
-        return Engine.look {
+        return Engine.look(queue) {
             let taken = queue.poll(Int(limit), entries)
             return taken > 0 ? taken : nil
         } ?? 0
@@ -80,9 +80,17 @@ func fillOperations(_ handle: UnsafeMutablePointer<fermata_context>) {
 
 extension Engine {
     /// How an application looks into a completion queue: what is there, else what progress brings.
-    /// Threads that look in vain give way, so that a peer on the same CPU can answer. Not under the
-    /// lock, under which `take` is called.
-    static func look<Found>(_ take: () -> Found?) -> Found? {
+    /// A look at an empty queue while nothing is to be done takes no lock: programs that talk by other
+    /// means (UCX: shared memory) look into their queues all the time. Threads that look in vain give
+    /// way, so that a peer on the same CPU can answer, but not each time: that takes longer than a
+    /// look. Not under the lock, under which `take` is called.
+    static func look<Found>(_ queue: CompletionQueue, _ take: () -> Found?) -> Found? {
+        if queue.count == 0, let current, current.isAtRest {
+            current.polls &+= 1
+            if current.lookedInVain() { sched_yield() }
+            return nil
+        }
+        var givesWay = false
         let found = locked { () -> Found? in
             guard let current else { return nil }
             current.polls &+= 1
@@ -93,11 +101,20 @@ extension Engine {
             }
             current.progress()
             let brought = take()
-            if brought == nil { current.vainPolls &+= 1 }
+            if brought == nil {
+                current.rest()
+                givesWay = current.lookedInVain()
+            }
             return brought
         }
-        if found == nil { sched_yield() }
+        if givesWay { sched_yield() }
         return found
+    }
+
+    /// Whether the thread should give way.
+    private func lookedInVain() -> Bool {
+        vainPolls &+= 1
+        return vainPolls & 31 == 0
     }
 }
 

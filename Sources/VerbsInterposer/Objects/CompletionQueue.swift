@@ -20,6 +20,7 @@ final class CompletionQueue {
     private var entries: UnsafeMutablePointer<Completion>
     private var capacity: Int
     private var first = 0
+    /// Also read without the lock, as a hint.
     private(set) var count = 0
     private var hasOverrun = false
     /// What it was armed for when its last event came too early: for entries that were there already.

@@ -36,6 +36,8 @@ final class Engine {
     var polls: UInt64 = 0
     /// Of those, since the helper last looked or a queue was armed, the ones that found nothing.
     var vainPolls = 0
+    /// The last to hold the lock looked for work and found none.
+    fileprivate var rests = false
     /// Completion queues that owe somebody an event: their thread is about to sleep.
     var armedQueues = 0
 
@@ -43,6 +45,7 @@ final class Engine {
 
     static func locked<Result>(_ body: () -> Result) -> Result {
         pthread_mutex_lock(&mutex)
+        current?.rests = false
         defer { pthread_mutex_unlock(&mutex) }
         return body()
     }
@@ -275,6 +278,18 @@ final class Engine {
         writers[Int(destination)] = made
         return made.map { .ring($0) }
     }
+
+    // MARK: rest
+
+    /// To be called when there was no progress: whether there can be any before the lock is taken
+    /// again, but for records that come.
+    func rest() {
+        rests = acknowledging.isEmpty && stalled.isEmpty && timed.isEmpty && !connections.hasWork
+    }
+
+    /// Nothing to be done here and nothing has come. Without the lock: may be outdated by the time
+    /// it is read, as every vain poll is.
+    var isAtRest: Bool { rests && !segment.spansNodes && !segment.hasRecords(for: slot) }
 
     // MARK: other nodes
 

@@ -54,7 +54,8 @@ enum ContractTests {
         let status = try missing.finish(seconds: 20, "fermata run of nothing")
         try expect(status.code != 0, "a command that does not exist ended with 0")
         try expect(!missing.complaint.isEmpty, "a command that does not exist: no message")
-        let useless = try context.tool.command(["run", "--link-layer", "ethernet", "--", "true"])
+        let useless = try context.tool.command(
+            ["run", "--verbs", "off", "--link-layer", "ethernet", "--", "true"])
         try expect(
             useless.status == .exited(64) && useless.errors.contains("--verbs soft"),
             "--link-layer without an adapter: \(useless.lastWords)")

@@ -13,6 +13,7 @@ enum VerbsTests {
                 try death([service, "\(rounds)", "apart"], $0)
             }
         } + [
+            TestCase("verbs.modes", tags: ["verbs"], modes),
             TestCase("verbs.death-rdma-cm", tags: ["verbs"], deathOfConnection),
             TestCase("verbs.late-acknowledgement", tags: ["verbs"], lateAcknowledgement),
             TestCase("verbs.strangers", tags: ["verbs"], strangers),
@@ -29,6 +30,23 @@ enum VerbsTests {
         try JobProgram.skipWithoutVerbs(places)
         try BuiltPrograms.makeVerbs(context)
         return places
+    }
+
+    /// Who says nothing has an adapter, also in a program that wants another library first; --verbs off has
+    /// none; --verbs hardware is refused by name.
+    private static func modes(_ context: TestContext) throws {
+        let program = try places(context).verbsBuilt + "/sanitized"
+        for (mode, options, adapters) in [("auto", [], "1\n"), ("off", ["--verbs", "off"], "-1\n")] {
+            let run = try context.runJob("job-\(mode)", [program], options: options)
+            let status = try run.finish(seconds: 20, "the program")
+            try expect(
+                status == .exited(0) && run.outputText == adapters,
+                "--verbs \(mode): \(status), '\(run.outputText)'\(run.complaint)")
+        }
+        let refused = try context.tool.command(["run", "--verbs", "hardware", "--", "true"])
+        try expect(
+            refused.status == .exited(69) && refused.errors.contains("adapter"),
+            "--verbs hardware: \(refused.status), \(refused.lastWords)")
     }
 
     /// A process whose peer gets SIGKILL is told what an adapter would tell, in every round.
