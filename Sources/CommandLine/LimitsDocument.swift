@@ -70,7 +70,7 @@ enum LimitsDocument {
         "A second GID or P_Key, a second port, a second adapter.",
         "Both link layers in one job: it is InfiniBand, or with --link-layer ethernet RoCE v2.",
         "Programs of before 2007 (symbols of version IBVERBS_1.0): ENOSYS.",
-        "rdma_cm: TIMEWAIT_EXIT, DEVICE_REMOVAL, the private data of AF_IB addresses, and addresses of another host.",
+        "rdma_cm: TIMEWAIT_EXIT, DEVICE_REMOVAL, and the private data of AF_IB addresses.",
         "Programs that do not use the GNU C library, dynamically linked: start their job with --verbs off.",
     ]
 }

@@ -91,33 +91,34 @@ final class ConnectionIdentifier {
         }
     }
 
-    /// errno; the result is an event. Only addresses of this host lead anywhere: the fabric has no
-    /// other node.
+    /// errno; the result is an event. Only addresses of this host, and of nodes that have processes of
+    /// the job, lead anywhere.
     func resolve(from source: Endpoint?, to destination: Endpoint) -> Int32 {
-        if state == .idle {
-            var own = source ?? destination
-            if source == nil { own.port = 0 }
-            if own.isAny { own.setLoopback() }
-            if destination.isAny || destination.isHere {
-                let code = bind(own)
-                guard code == 0 else { return code }
-            }
-        }
         guard state == .bound || state == .idle else { return EINVAL }
         remote = destination
         if remote.isAny { remote.setLoopback() }
-        guard remote.isHere else {
+        guard var near = nearEnd(of: remote) else {
             raise(.addressError, status: -ENODEV)
             return 0
         }
+        if state == .idle {
+            near.port = source?.port ?? 0
+            let code = bind(source.map { $0.isAny ? near : $0 } ?? near)
+            guard code == 0 else { return code }
+        }
         if local.isAny {
-            let port = local.port
-            local = remote
-            local.port = port
+            near.port = local.port
+            local = near
         }
         state = .addressResolved
         raise(.addressResolved)
         return 0
+    }
+
+    /// This side's address of a path to `remote`; nil: there is none.
+    private func nearEnd(of remote: Endpoint) -> Endpoint? {
+        if remote.isHere { return remote }
+        return engine.segment.hasNode(at: remote) ? Node.ofThisProcess?.address : nil
     }
 
     func resolveRoute() -> Int32 {
@@ -165,7 +166,9 @@ final class ConnectionIdentifier {
     /// True when the request was sent, or nobody is going to listen.
     func findListener(_ now: Int64) -> Bool {
         guard state == .requested, let request else { return true }
-        if let listener = engine.segment.listener(remote.port, remote.address, space: space) {
+        let listener = engine.segment.listener(
+            remote.port, remote.address, space: space, asking: engine.slot)
+        if let listener {
             peer = listener
             self.request = nil
             send(request)

@@ -52,6 +52,12 @@ struct Endpoint {
 
     var isAny: Bool { Segment.isAny(address) }
 
+    static func same(_ a: in6_addr, _ b: in6_addr) -> Bool {
+        withUnsafeBytes(of: a) { a in
+            withUnsafeBytes(of: b) { memcmp(a.baseAddress!, $0.baseAddress!, 16) == 0 }
+        }
+    }
+
     /// Whether this host has it: bind(2) tells, with a port of UDP that is of no consequence.
     var isHere: Bool {
         let probe = socket(family, Int32(SOCK_DGRAM.rawValue) | 0o2000000, 0)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import CVerbs
 
-/// Ports of the connection manager, in the job's segment: who is bound to which, and who listens.
+/// Ports of the connection manager, in the job's segment: who is bound to which, and who listens. Each
+/// node has its own.
 extension Segment {
     enum Binding {
         case bound(entry: UInt32, port: UInt16)
@@ -24,7 +25,7 @@ extension Segment {
                 continue
             }
             guard entry.pointee.space == space, entry.pointee.port == port,
-                Self.overlap(entry.pointee.address, address)
+                Self.overlap(entry.pointee.address, address), isNeighbour(entry.pointee.owner - 1, owner)
             else { continue }
             let shared = shares && entry.pointee.shares != 0 && entry.pointee.listens == 0
             if !shared { return .failed(EADDRINUSE) }
@@ -63,7 +64,7 @@ extension Segment {
             let entry = fabric_port_at(header, i)!.pointee
             if entry.owner != 0, entry.listens != 0, entry.port == mine.pointee.port,
                 entry.space == mine.pointee.space, Self.overlap(entry.address, mine.pointee.address),
-                isAlive(entry.owner - 1)
+                isNeighbour(entry.owner - 1, mine.pointee.owner - 1), isAlive(entry.owner - 1)
             {
                 return EADDRINUSE
             }
@@ -78,15 +79,26 @@ extension Segment {
         unlockNames()
     }
 
-    /// Who listens at an address; the one bound to it before one bound to all.
-    func listener(_ port: UInt16, _ address: in6_addr, space: UInt16) -> ConnectionIdentifier.Peer? {
+    /// On the same node.
+    private func isNeighbour(_ one: UInt32, _ other: UInt32) -> Bool {
+        slot(one).pointee.node == slot(other).pointee.node
+    }
+
+    /// Who listens at an address, for the process of slot `asking`; the one bound to it before one
+    /// bound to all. Who is bound to all has the addresses of its own node.
+    func listener(_ port: UInt16, _ address: in6_addr, space: UInt16, asking: UInt32)
+        -> ConnectionIdentifier.Peer?
+    {
         lockNames()
         defer { unlockNames() }
         var found: ConnectionIdentifier.Peer?
         for i in 0..<UInt32(FABRIC_PORTS) {
             let entry = fabric_port_at(header, i)!.pointee
             guard entry.owner != 0, entry.listens != 0, entry.port == port, entry.space == space,
-                Self.overlap(entry.address, address), isAlive(entry.owner - 1)
+                Self.overlap(entry.address, address),
+                isNeighbour(entry.owner - 1, asking)
+                    || Endpoint.same(slot(entry.owner - 1).pointee.address, address),
+                isAlive(entry.owner - 1)
             else { continue }
             let peer = ConnectionIdentifier.Peer(slot: entry.owner - 1, id: entry.id)
             if !Self.isAny(entry.address) { return peer }
@@ -96,9 +108,7 @@ extension Segment {
     }
 
     private static func overlap(_ a: in6_addr, _ b: in6_addr) -> Bool {
-        isAny(a) || isAny(b) || withUnsafeBytes(of: a) { a in
-            withUnsafeBytes(of: b) { memcmp(a.baseAddress!, $0.baseAddress!, 16) == 0 }
-        }
+        isAny(a) || isAny(b) || Endpoint.same(a, b)
     }
 
     static func isAny(_ address: in6_addr) -> Bool {

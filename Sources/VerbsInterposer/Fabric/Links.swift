@@ -27,7 +27,7 @@ final class Links {
     /// Before a broken link is made again, in nanoseconds.
     private static let pause: Int64 = 1_000_000_000
 
-    /// nil when the address of the node is not here, or descriptors have run out.
+    /// nil when descriptors have run out, or the address of the node is not here any more.
     init?(_ engine: Engine, _ node: Node) {
         self.engine = engine
         epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
@@ -44,9 +44,8 @@ final class Links {
             if listener >= 0 { _ = CVerbs.close(listener) }
             return nil
         }
-        let mine = engine.segment.slot(engine.slot)
-        mine.pointee.address = node.address.address
-        fabric_store32(&mine.pointee.port, UInt32(Endpoint.port(of: listener)))
+        fabric_store32(
+            &engine.segment.slot(engine.slot).pointee.port, UInt32(Endpoint.port(of: listener)))
         watcher.start()
     }
 

@@ -25,17 +25,28 @@ struct Node {
         }
         address = given
     }
+
+    /// Whether others can reach this process where they are told that it is.
+    var isHere: Bool { getenv("FERMATA_NODE") == nil || address.isHere }
 }
 
 extension Segment {
-    /// Makes a process's node known. Processes that did not know of another node must look: they have
-    /// to listen from now on.
+    /// Makes a process's node and its address known. Processes that did not know of another node must
+    /// look: they have to listen from now on.
     func join(_ node: Node, _ number: UInt32) {
         slot(number).pointee.node = node.number
+        slot(number).pointee.address = node.address.address
         _ = fabric_claim32(&header.pointee.first_node, 0, node.number + 1)
         guard header.pointee.first_node != node.number + 1 else { return }
         guard fabric_swap32(&header.pointee.spans_nodes, 1) == 0 else { return }
         for other in 0..<UInt32(FABRIC_SLOTS) where thread(of: other) != 0 { wake(other) }
+    }
+
+    /// Whether a process of the job is on a node of that address.
+    func hasNode(at address: Endpoint) -> Bool {
+        (0..<slotsUsed).contains {
+            Endpoint.same(slot($0).pointee.address, address.address) && isAlive($0)
+        }
     }
 
     /// Which of the processes that have had a slot has it.

@@ -124,8 +124,11 @@ struct Segment {
         return thread != 0 && !isGone(thread)
     }
 
+    /// Slots from this one on were never taken.
+    var slotsUsed: UInt32 { min(fabric_load32(&header.pointee.slots_used), UInt32(FABRIC_SLOTS)) }
+
     /// Words of a slot's `active` that can have bits in them.
-    var activeWords: UInt32 { (fabric_load32(&header.pointee.slots_used) + 63) / 64 }
+    var activeWords: UInt32 { (slotsUsed + 63) / 64 }
 
     // MARK: memory regions
 

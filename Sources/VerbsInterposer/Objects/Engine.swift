@@ -59,6 +59,10 @@ final class Engine {
                 errorNumber = EINVAL
                 return nil
             }
+            guard node.isHere else {
+                errorNumber = EADDRNOTAVAIL
+                return nil
+            }
             guard let segment = segmentOfJob() else { return nil }
             guard let slot = segment.takeSlot() else {
                 errorNumber = ENOMEM

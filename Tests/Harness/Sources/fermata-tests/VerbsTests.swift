@@ -12,8 +12,12 @@ enum VerbsTests {
             TestCase("verbs.death-apart-\(service)", tags: ["verbs"]) {
                 try death([service, "\(rounds)", "apart"], $0)
             }
+        } + hostPrograms.map { name, server, client, sign in
+            TestCase("verbs.hosts-\(name)", tags: ["verbs"]) { try hosts(server, client, sign, $0) }
         } + [
+            TestCase("verbs.hosts-refused", tags: ["verbs"], refusedOverHosts),
             TestCase("verbs.modes", tags: ["verbs"], modes),
+            TestCase("verbs.wrong-node", tags: ["verbs"], wrongNode),
             TestCase("verbs.death-rdma-cm", tags: ["verbs"], deathOfConnection),
             TestCase("verbs.late-acknowledgement", tags: ["verbs"], lateAcknowledgement),
             TestCase("verbs.strangers", tags: ["verbs"], strangers),
@@ -30,6 +34,63 @@ enum VerbsTests {
         try JobProgram.skipWithoutVerbs(places)
         try BuiltPrograms.makeVerbs(context)
         return places
+    }
+
+    /// FERMATA_NODE that is no node, or not here (192.0.2.0/24 is nowhere: RFC 5737): the adapter does not open.
+    private static func wrongNode(_ context: TestContext) throws {
+        _ = try places(context)
+        try JobProgram.skipWithout(["ibv_devinfo"])
+        for (number, node) in ["x", "1@", "1@10.0.0", "1@192.0.2.7"].enumerated() {
+            let run = try context.runJob(
+                "job-\(number)", ["ibv_devinfo"], options: options, extra: ["FERMATA_NODE": node])
+            let status = try run.finish(seconds: 20, "ibv_devinfo")
+            try expect(
+                status != .exited(0) && readText(run.errorPath).contains("Failed to open"),
+                "\(node): \(status), '\(run.outputText)'\(run.complaint)")
+        }
+    }
+
+    /// Name; server; client; what the client prints when it has worked.
+    private static let hostPrograms = [
+        ("rping", "rping -s -C 100 -V", "rping -c -a 10.77.0.1 -C 100 -V -v", "rdma-ping-99"),
+        ("perftest", "ib_send_bw -R -n 100", "ib_send_bw -R -n 100 10.77.0.1", "65536      100"),
+        ("ucmatose", "ucmatose -b 10.77.0.1", "ucmatose -s 10.77.0.1", "return status 0"),
+        ("udaddy", "udaddy", "udaddy -s 10.77.0.1", "return status 0"),
+        ("rstream", "rstream -S 65536", "rstream -s 10.77.0.1 -S 65536", "custom    64k"),
+        ("mckey", "mckey -m 239.1.1.1 -b 10.77.0.1", "mckey -m 239.1.1.1 -s -b 10.77.0.2", "return status 0"),
+        ("nobody", "rping -s -a 10.77.0.1 -C 1", "rping -c -a 10.77.0.9 -C 1 2>&1; true", "ADDR_ERROR"),
+    ]
+
+    /// Two network namespaces with nothing between them but virtual Ethernet.
+    private static func hosts(
+        _ server: String, _ client: String, _ sign: String, _ context: TestContext
+    ) throws {
+        let run = try onHosts(server, client, context)
+        let status = try run.finish(seconds: 60, client)
+        try expect(
+            status == .exited(0) && run.outputText.contains(sign),
+            "\(client): \(status), '\(run.outputText)'\(run.complaint)")
+        try context.expectNothingLeft("after the job's end")
+    }
+
+    private static func onHosts(_ server: String, _ client: String, _ context: TestContext) throws -> RunningJob {
+        let script = "\(try places(context).sources)/verbs/hosts.sh"
+        try JobProgram.skipWithout(["ip", "nsenter"] + [server, client].map { $0.components(separatedBy: " ")[0] })
+        return try context.runJob("job", ["bash", script, server, client], options: options)
+    }
+
+    /// A job in more than one network namespace cannot be checkpointed yet: it is told, and runs on.
+    private static func refusedOverHosts(_ context: TestContext) throws {
+        let run = try onHosts("rping -s", "rping -c -a 10.77.0.1 -C 100000000 -v", context)
+        _ = try run.waitForLine("ping data", seconds: 20)
+        let refused = try context.tool.command(["checkpoint", "job"])
+        try expect(
+            refused.status == .exited(77) && refused.errors.contains("namespace"),
+            "checkpoint: \(refused.status), \(refused.lastWords)")
+        let before = run.outputText.count
+        Thread.sleep(forTimeInterval: 0.3)
+        try expect(run.outputText.count > before, "the job does not run on\(run.complaint)")
+        try context.killJob("job", run)
     }
 
     /// Who says nothing has an adapter, also in a program that wants another library first; --verbs off has
