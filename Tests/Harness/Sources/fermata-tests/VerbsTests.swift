@@ -45,7 +45,7 @@ enum VerbsTests {
                 "job-\(number)", ["ibv_devinfo"], options: options, extra: ["FERMATA_NODE": node])
             let status = try run.finish(seconds: 20, "ibv_devinfo")
             try expect(
-                status != .exited(0) && readText(run.errorPath).contains("Failed to open"),
+                status != .exited(0) && readText(run.errorPath).contains("Failed to get IB devices"),
                 "\(node): \(status), '\(run.outputText)'\(run.complaint)")
         }
     }
