@@ -96,6 +96,7 @@ final class EventChannel {
 
     /// errno. Waits for one, unless the descriptor is non-blocking. Not under the lock.
     func next() -> (ConnectionEvent?, Int32) {
+        Engine.locked { if events.isEmpty { Engine.current?.expectSleep() } }
         while true {
             var value: UInt64 = 0
             guard read(descriptor, &value, 8) == 8 else { return (nil, errorNumber) }

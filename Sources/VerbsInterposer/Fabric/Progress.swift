@@ -70,7 +70,7 @@ extension Engine {
     /// A thread that is about to sleep relies on the helper, which may be in one of its pauses:
     /// senders ring from now on, and what is already there is taken in.
     func expectSleep() {
-        vainPolls = 0
+        (pollsSeen, vainPolls) = (polls, 0)
         ringFromNowOn()
         progress()
         links?.flush(urgentOnly: false)
@@ -136,12 +136,11 @@ final class Helper {
     private func run() {
         let slot = engine.segment.slot(engine.slot)
         fabric_store32(&slot.pointee.thread, fabric_thread())
-        var seen: UInt64 = 0
         while Engine.current === engine {
             let rung = fabric_load32(&slot.pointee.doorbell)
             let (isPolled, pause) = Engine.locked { () -> (Bool, Int64) in
-                let isPolled = engine.isPolled(since: seen)
-                (seen, engine.vainPolls) = (engine.polls, 0)
+                let isPolled = engine.isPolled
+                (engine.pollsSeen, engine.vainPolls) = (engine.polls, 0)
                 if !engine.timed.isEmpty { engine.checkDeadlines() }
                 if !isPolled {
                     while engine.progress() {}
@@ -163,8 +162,8 @@ extension Engine {
     /// Whether the application makes progress itself. One that waits for events polls too, until it
     /// finds nothing; one that spins, with a queue armed that it does not wait for, finds nothing many
     /// times. (UCX arms its queues once and then spins.)
-    fileprivate func isPolled(since seen: UInt64) -> Bool {
-        armedQueues == 0 ? polls != seen : vainPolls > Self.spinning
+    fileprivate var isPolled: Bool {
+        armedQueues == 0 ? polls != pollsSeen : vainPolls > Self.spinning
     }
 
     /// How long the helper may sleep, in nanoseconds; -1: until the doorbell rings. What is posted

@@ -34,7 +34,9 @@ final class Engine {
     /// Raised by every poll of a completion queue: the helper thread stays out of the way of
     /// threads that poll.
     var polls: UInt64 = 0
-    /// Of those, since the helper last looked or a queue was armed, the ones that found nothing.
+    /// How many there were when the helper last looked or a thread was about to sleep.
+    var pollsSeen: UInt64 = 0
+    /// Of those since then, the ones that found nothing.
     var vainPolls = 0
     /// The last to hold the lock looked for work and found none.
     fileprivate var rests = false

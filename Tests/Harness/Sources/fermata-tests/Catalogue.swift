@@ -10,7 +10,7 @@ enum Catalogue {
             + OrdinaryUserTests.all(options)
             + ConformanceTests.all(options)
             + JobTests.all(options)
-            + VerbsTests.all(options)
+            + VerbsTests.all(options) + VerbsPairs.all
             + InteractiveTests.all(options)
             + CoordinatorFaults.all(options)
             + CoordinatorInstants.all(options)

@@ -8,7 +8,7 @@ import HarnessKit
 /// received, and say so in their output.
 enum VerbsPrograms {
     static let all =
-        (fire + fireApart + pingpongs + rping + [ucx] + parallel).map { program in
+        (fire + fireApart + connections + pingpongs + rping + [ucx] + parallel).map { program in
             var program = program
             if program.name.contains("-apart") { program.instantsInShort = 1 }
             return program
@@ -36,6 +36,17 @@ enum VerbsPrograms {
             command: { ["\($0.verbsBuilt)/fire", service] + arguments },
             options: options,
             needs: { ["\($0.verbsBuilt)/fire"] },
+            needsVerbs: true,
+            instantsInAll: 100)
+    }
+
+    /// Connections by rdma_cm, one after the other.
+    private static let connections = [("connect", ["8000"]), ("connect-apart", ["4000", "apart"])].map { name, arguments in
+        JobProgram(
+            name: name,
+            command: { ["\($0.verbsBuilt)/connect"] + arguments },
+            options: options,
+            needs: { ["\($0.verbsBuilt)/connect"] },
             needsVerbs: true,
             instantsInAll: 100)
     }
