@@ -56,6 +56,7 @@ enum LimitsDocument {
         "The job is restarted in this host's network: its addresses must exist here, its ports must be "
             + "free (connections in TIME_WAIT do not count).",
     ]
+
     /// Of verbs and rdma_cm; see docs/verbs.md.
     private static let notOffered = [
         "On-demand paging (ODP), and memory registered before it exists.",
