@@ -56,6 +56,7 @@ final class ConnectionTable {
     ) {
         if unsent.isEmpty, Self.put(engine, slot, record, message) { return }
         unsent.append((slot, record, message))
+        engine.segment.wakeHelper(of: engine.slot)  // it may be asleep without a limit
     }
 
     /// What waited for room, and for listeners.
@@ -73,7 +74,7 @@ final class ConnectionTable {
     func seek(_ id: ConnectionIdentifier, _ engine: Engine) {
         if id.findListener(0) { return }
         seeking.append(id)
-        engine.segment.wakeHelper(of: engine.slot)  // it may be asleep without a limit
+        engine.segment.wakeHelper(of: engine.slot)  // as above
     }
 
     func seekOn() {

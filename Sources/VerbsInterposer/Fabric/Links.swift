@@ -143,7 +143,11 @@ final class Links {
         let made = OutgoingLink(engine, to: destination)
         outgoing[Int(destination)] = made
         made.seek(self)
-        if made.stage == .seeking { seeking.append(made) }
+        if made.stage == .seeking {
+            seeking.append(made)
+            // The destination rings no bell when it listens, and the helper may be asleep without a limit.
+            engine.segment.wakeHelper(of: engine.slot)
+        }
         return made
     }
 
