@@ -87,8 +87,13 @@ public struct NativeLaunch {
         try Kernel.check(Int(root), "start \(command[0])")
     }
 
+    /// Returns when the command runs, or cannot. Until its exec the child is a copy of this process,
+    /// with this process's files and environment, and must not get into a checkpoint.
     public func go() {
         var byte: UInt8 = 1
         _ = write(gate.number, &byte, 1)
+        // Its end of the pipe is close-on-exec, and a pipe that nobody reads has an error (poll(2)).
+        var end = pollfd(fd: gate.number, events: 0, revents: 0)
+        while poll(&end, 1, -1) < 0, errno == EINTR {}
     }
 }
