@@ -18,7 +18,7 @@ enum {
     FABRIC_PORTS = 8192,         // of the connection manager, all port spaces together
     FABRIC_FIRST_NUMBER = 0x100, // of queue pairs: 0 and 1 are special (IBTA 3.9.2)
 };
-#define FABRIC_MAGIC 0x6661627269633035ULL  // raised with every change of the layout
+#define FABRIC_MAGIC 0x6661627269633036ULL  // raised with every change of the layout
 #define FABRIC_BYTES (4ULL << 30)
 
 // One process. A slot is taken by compare-and-swap of `pid` and `thread` from 0.
@@ -61,7 +61,7 @@ struct fabric_queue_pair {
     uint32_t index;              // in its owner's table
     uint32_t users;              // handles of an XRC target queue pair
     uint32_t xrc_domain;
-    uint32_t generation;         // XRC target: raised by each reset
+    uint32_t generation;         // raised by each reset
     uint32_t destination_reads;  // XRC target: max_dest_rd_atomic
     uint32_t receiver_not_ready; // XRC target: min_rnr_timer
     uint32_t type;               // enum ibv_qp_type

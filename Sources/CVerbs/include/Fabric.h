@@ -92,7 +92,8 @@ enum {
 struct fabric_record {
     uint32_t bytes;              // of the whole record, a multiple of 8; 0: the ring wraps here
     uint8_t kind, flags;
-    uint16_t status;             // acknowledgement: enum ibv_wc_status
+    uint8_t status;              // acknowledgement: enum ibv_wc_status
+    uint8_t generation;          // of the source: what it sent before a reset is none of its new life's
     uint32_t destination, source;  // queue pair numbers
     uint64_t sequence;           // of the request, counted from 0 by its queue pair
     uint64_t length;             // bytes of the message
@@ -215,6 +216,8 @@ static inline int fabric_claim64(void *p, uint64_t old, uint64_t new_value) {
     return __atomic_compare_exchange_n(
         (uint64_t *)p, &old, new_value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
+// Nothing after it is read before what is stored before it can be seen.
+static inline void fabric_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 // The atomics of the verbs API on an application's memory, 8 bytes, aligned.
 static inline uint64_t fabric_fetch_add(void *p, uint64_t v) { return fabric_add64(p, v); }
 static inline uint64_t fabric_compare_swap(void *p, uint64_t old, uint64_t new_value) {
@@ -246,6 +249,20 @@ static inline long fabric_memfd(const char *name) {
     return syscall(SYS_memfd_create, name, 1 /* MFD_CLOEXEC */ + 0UL);
 }
 static inline uint32_t fabric_thread(void) { return syscall(SYS_gettid); }
+// The count of an eventfd(2) that others may read at the same time and have made blocking. Neither
+// blocks, and neither is a cancellation point, which write(2) is: they run under a lock.
+static inline void fabric_count_up(int descriptor) {
+    uint64_t one = 1;
+    syscall(SYS_write, (long)descriptor, &one, sizeof one);
+}
+static inline void fabric_count_down(int descriptor) {
+    uint64_t one;
+    struct iovec into = {&one, sizeof one};
+    struct pollfd ready = {descriptor, POLLIN, 0};
+    if (syscall(SYS_preadv2, (long)descriptor, &into, 1UL, -1L, -1L, 8L /* RWF_NOWAIT */) < 0
+        && errno == EOPNOTSUPP && syscall(SYS_poll, &ready, 1UL, 0L) == 1)  // kernels before 5.8
+        syscall(SYS_read, (long)descriptor, &one, sizeof one);
+}
 // Of the process that `thread` belongs to.
 static inline long fabric_read_memory(uint32_t thread, const struct iovec *own, unsigned long owns,
                                       const struct iovec *theirs, unsigned long count) {

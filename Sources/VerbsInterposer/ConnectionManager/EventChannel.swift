@@ -71,8 +71,7 @@ final class EventChannel {
 
     func add(_ event: ConnectionEvent) {
         events.append(event)
-        var one: UInt64 = 1
-        _ = writeDirectly(descriptor, &one, 8)
+        fabric_count_up(descriptor)
     }
 
     /// Takes the events of an id away, for another channel or for nobody.
@@ -91,7 +90,7 @@ final class EventChannel {
 
     /// Takes back the count of events that are gone.
     private func forget(_ n: Int) {
-        for _ in 0..<n { EventCount.takeOne(descriptor) }
+        for _ in 0..<n { fabric_count_down(descriptor) }
     }
 
     /// errno. Waits for one, unless the descriptor is non-blocking. Not under the lock.

@@ -25,7 +25,7 @@ extension QueuePair {
         var record = fabric_record()
         record.kind = UInt8(FABRIC_STATE.rawValue)
         (record.destination, record.source) = (peer, number)
-        record.status = UInt16(truncatingIfNeeded: state.rawValue)
+        record.status = UInt8(truncatingIfNeeded: state.rawValue)
         link.sendSurely(record)
         engine.links?.flush(urgentOnly: true)
         engine.segment.wakeHelper(of: engine.slot)  // the connection may have to be made

@@ -34,13 +34,13 @@ extension Engine {
             if UInt32(record.kind) == FABRIC_CONNECTION.rawValue {
                 return receive(record, payload, connectionFrom: source)
             }
-            guard let queuePair = receiver(of: record) else { return }
+            guard record.isOfThisLife(segment), let queuePair = receiver(of: record) else { return }
             queuePair.receive(record, payload, from: source)
         }
         if more { segment.wakeLater(self.slot, from: source) }
     }
 
-    private func acknowledge() {
+    func acknowledge() {
         let waiting = acknowledging
         acknowledging = []
         for queuePair in waiting where !queuePair.sendAcknowledgement() {

@@ -185,12 +185,13 @@ extension QueuePair {
             let status = place(number, local, owner)
             // A process that has ended answers nothing: the deadline decides, as for what is sent.
             if status == nil, type != IBV_QPT_UC { return .waits }
-            sends.sent = number + 1
-            if let status, status != IBV_WC_SUCCESS, type != IBV_QPT_UC {
-                refused(number, status)
-            } else {
-                finishRequest(number)
+            // The peer refuses it itself: it has to go into the error state, too.
+            if status == IBV_WC_REM_ACCESS_ERR, type != IBV_QPT_UC, let again = locate(number) {
+                defer { again.free() }
+                return sendRecord(number, again, owner)
             }
+            sends.sent = number + 1
+            finishRequest(number)
             return .done
         }
         return sendRecord(number, local, owner)
@@ -231,6 +232,11 @@ extension QueuePair {
         return owner - 1
     }
 
+    /// What records of this side carry.
+    var generationShown: UInt8 {
+        UInt8(truncatingIfNeeded: engine.segment.queuePair(self.number).pointee.generation)
+    }
+
     /// The slot of the process that has the shared receive queue which a request names.
     func ownerOfSharedQueue(_ request: SendRequest) -> UInt32? {
         guard request.queuePair < UInt32(FABRIC_QUEUE_PAIRS) else { return nil }
@@ -258,7 +264,8 @@ extension QueuePair {
         record.key = request.pointee.key
         record.immediate = request.pointee.immediate
         // How often the peer may find no receive: 7 is for ever (IBTA 9.7.5.2.8).
-        record.status = UInt16(attributes.rnr_retry)
+        record.status = attributes.rnr_retry
+        record.generation = generationShown
         if request.pointee.isSolicited { record.flags |= UInt8(FABRIC_SOLICITED) }
         if type == IBV_QPT_UC { record.flags |= UInt8(FABRIC_UNRELIABLE) }
         switch request.pointee.opcode {
@@ -334,12 +341,12 @@ extension QueuePair {
 
     /// An RDMA WRITE or READ that is carried out here and now, so that the peer sees it although it
     /// only looks at its memory. Only when nothing sent before is still under way. nil: the peer's
-    /// process has ended.
+    /// process has ended, or there is no memory for a ring.
     private func place(_ number: UInt64, _ local: Pieces, _ owner: UInt32) -> ibv_wc_status? {
         let request = sends[number]
         guard request.pointee.length > 0 else { return IBV_WC_SUCCESS }  // no key is looked at
         let writes = request.pointee.opcode == IBV_WR_RDMA_WRITE
-        guard case .ring(let writer) = engine.writer(to: owner) else { return IBV_WC_FATAL_ERR }
+        guard case .ring(let writer) = engine.writer(to: owner) else { return nil }
         return writer.placing { () -> ibv_wc_status? in
             let needed = writes ? IBV_ACCESS_REMOTE_WRITE : IBV_ACCESS_REMOTE_READ
             guard
@@ -450,12 +457,19 @@ extension QueuePair {
             ? nil : 4096 << Int64(attributes.timeout & 31) * Int64(attributes.retry_cnt + 1)
     }
 
+    /// XRC: that of the shared receive queue which the oldest request names, too.
+    private var hasLivingPeer: Bool {
+        guard let owner = readyPeer(), engine.isAlive(owner) else { return false }
+        guard type == IBV_QPT_XRC_SEND else { return true }
+        return ownerOfSharedQueue(sends[sends.finished].pointee).map(engine.isAlive) ?? false
+    }
+
     /// False when nothing is waited for any more.
     func checkDeadline(_ now: Int64) -> Bool {
         checkParked(now)
         guard sends.finished < sends.posted || parkedDeadline != 0 else { return false }
         guard sends.finished < sends.posted else { return true }
-        if let owner = readyPeer(), engine.isAlive(owner) {
+        if hasLivingPeer {
             deadline = 0
             if sends.sent < sends.posted { transmit() }
             return true

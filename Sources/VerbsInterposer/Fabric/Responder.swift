@@ -8,6 +8,14 @@ struct ParkedRecord {
     let source: UInt32
 }
 
+extension fabric_record {
+    /// False for what its source sent before it was reset.
+    func isOfThisLife(_ segment: Segment) -> Bool {
+        guard source < UInt32(FABRIC_QUEUE_PAIRS) else { return false }
+        return generation == UInt8(truncatingIfNeeded: segment.queuePair(source).pointee.generation)
+    }
+}
+
 /// The receiving half of a queue pair.
 extension QueuePair {
     /// A record that arrived for this queue pair. `payload` is valid during the call.
@@ -134,7 +142,17 @@ extension QueuePair {
         }
         let (theirs, count) = described(record, payload)
         let thread = engine.segment.thread(of: source)
-        return pieces.exchange(with: thread, theirs, count, length: record.length, writes: false)
+        let outcome = pieces.exchange(with: thread, theirs, count, length: record.length, writes: false)
+        // Once it is told that the request was flushed, the sender does with its memory what it likes.
+        return outcome == .done && !isUnderWay(record, from: source) ? .gone : outcome
+    }
+
+    /// Whether its sender still waits for a request.
+    private func isUnderWay(_ record: fabric_record, from source: UInt32) -> Bool {
+        let entry = engine.segment.queuePair(record.source)
+        let state = fabric_load32(&entry.pointee.state)
+        return fabric_load32(entry) == source + 1 && state >= IBV_QPS_RTS.rawValue
+            && state <= IBV_QPS_SQE.rawValue && record.isOfThisLife(engine.segment)
     }
 
     private func described(
@@ -188,11 +206,16 @@ extension QueuePair {
             answers.append(.init(sequence: record.sequence, request: record))
             return true
         }
+        guard case .ring(let writer) = engine.writer(to: source) else { return true }
         let (theirs, count) = described(record, payload)
         let thread = engine.segment.thread(of: source)
         let pieces = Pieces(UnsafeMutableRawPointer(bitPattern: UInt(start))!, Int(record.length))
         defer { pieces.free() }
-        if pieces.exchange(with: thread, theirs, count, length: record.length, writes: true) == .unmapped {
+        let outcome = writer.placing { () -> Pieces.Outcome in
+            guard isUnderWay(record, from: source) else { return .gone }
+            return pieces.exchange(with: thread, theirs, count, length: record.length, writes: true)
+        }
+        if outcome == .unmapped {
             refuse(record, IBV_WC_REM_ACCESS_ERR, IBV_EVENT_QP_ACCESS_ERR)
         }
         return true
@@ -327,7 +350,8 @@ extension QueuePair {
         record.source = number
         record.kind = UInt8((owesResend ? FABRIC_RESEND : FABRIC_ACK).rawValue)
         record.sequence = refusal?.sequence ?? executed
-        record.status = UInt16(truncatingIfNeeded: refusal?.status.rawValue ?? 0)
+        record.status = UInt8(truncatingIfNeeded: refusal?.status.rawValue ?? 0)
+        record.generation = generationShown
         guard writer.send(record, payload: 0, { _ in }) else {
             return !engine.isAlive(owner) && forgiveAcknowledgement()
         }
@@ -361,7 +385,7 @@ extension QueuePair {
     func beginWaiting(_ record: fabric_record) {
         awaited = record
         shared?.wait(self)
-        let forEver: UInt16 = 7
+        let forEver: UInt8 = 7
         guard record.status < forEver else { return }
         parkedDeadline =
             fabric_now() + Int64(record.status + 1)

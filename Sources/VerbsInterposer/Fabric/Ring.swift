@@ -125,7 +125,9 @@ struct RingReader {
         return true
     }
 
+    /// Who starves says so and then looks for room; here, the other way round.
     private func wakeIfStarved() {
+        fabric_fence()
         if fabric_load32(&ring.pointee.starved) != 0, fabric_swap32(&ring.pointee.starved, 0) != 0 {
             segment.wake(source)
         }

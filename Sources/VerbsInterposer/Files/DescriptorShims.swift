@@ -13,12 +13,6 @@ private let nextClose = NextFunction("close")
 private let nextFstat = NextFunction("fstat")
 private let nextFstat64 = NextFunction("fstat64")
 
-/// What the shims below are for: the library's own writes to its descriptors.
-func writeDirectly(_ descriptor: Int32, _ bytes: UnsafeRawPointer, _ count: Int) -> Int {
-    guard let pointer = nextWrite.pointer else { return -1 }
-    return unsafeBitCast(pointer, to: Write.self)(descriptor, bytes, count)
-}
-
 @c(write) public func writeShim(
     _ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int
 ) -> Int {

@@ -44,7 +44,7 @@ private func register(
     _ access: UInt32
 ) -> UnsafeMutablePointer<ibv_mr>? {
     let first = UInt64(UInt(bitPattern: start))
-    let code = MemoryRegion.check(first, UInt64(length), access)
+    let code = MemoryRegion.check(first, UInt64(UInt(bitPattern: length)), access)
     guard code == 0 else { return fail(code) }
     let domain = ProtectionDomain.of(pd)
     let engine = Context.of(pd.pointee.context).engine
@@ -128,7 +128,7 @@ public func reregisterMR(
     }
     let first = place ? UInt64(UInt(bitPattern: start)) : region.start
     let code = MemoryRegion.check(
-        first, place ? UInt64(length) : region.length,
+        first, place ? UInt64(UInt(bitPattern: length)) : region.length,
         rights ? UInt32(bitPattern: access) : region.access)
     guard code == 0 else {
         errorNumber = code

@@ -124,22 +124,18 @@ extension QueuePair {
         _ first: UnsafeMutablePointer<ibv_recv_wr>?,
         _ bad: UnsafeMutablePointer<UnsafeMutablePointer<ibv_recv_wr>?>?
     ) -> Int32 {
-        var next = first
-        while let request = next {
-            var code: Int32 = state == IBV_QPS_RESET || shared != nil || receives.depth == 0 ? EINVAL : 0
-            if code == 0 { code = receives.post(request) }
-            if code != 0 {
-                bad?.pointee = request
-                return code
-            }
-            next = request.pointee.next
+        guard state != IBV_QPS_RESET, shared == nil, receives.depth > 0 else {
+            bad?.pointee = first
+            return EINVAL
         }
+        let code = receives.post(list: first, bad)
         if state == IBV_QPS_ERR {
             while let taken = receives.take() { completeReceive(taken.request.id, IBV_WC_WR_FLUSH_ERR) }
         } else {
             takeParked()
+            engine.answerWaiting()
         }
-        return 0
+        return code
     }
 }
 
@@ -149,16 +145,38 @@ extension SharedReceiveQueue {
         _ first: UnsafeMutablePointer<ibv_recv_wr>?,
         _ bad: UnsafeMutablePointer<UnsafeMutablePointer<ibv_recv_wr>?>?
     ) -> Int32 {
+        let code = queue.post(list: first, bad)
+        feed()
+        engine.answerWaiting()
+        return code
+    }
+}
+
+extension ReceiveQueue {
+    /// As many as there is room for. errno; `bad` is then the first that was not taken.
+    fileprivate mutating func post(
+        list first: UnsafeMutablePointer<ibv_recv_wr>?,
+        _ bad: UnsafeMutablePointer<UnsafeMutablePointer<ibv_recv_wr>?>?
+    ) -> Int32 {
         var next = first
         while let request = next {
-            let code = queue.post(request)
+            let code = post(request)
             if code != 0 {
                 bad?.pointee = request
                 return code
             }
             next = request.pointee.next
         }
-        feed()
         return 0
+    }
+}
+
+extension Engine {
+    /// Tells the peers whose requests have just found the receive they waited for: who posts may not
+    /// look for progress soon, and may destroy its queue pair before it does.
+    fileprivate func answerWaiting() {
+        guard !acknowledging.isEmpty else { return }
+        acknowledge()
+        links?.flush(urgentOnly: true)
     }
 }

@@ -144,6 +144,9 @@ public func detachMulticast(
     _ qp: UnsafeMutablePointer<ibv_qp>, _ group: UnsafePointer<ibv_gid>, _ lid: UInt16
 ) -> Int32 {
     let queuePair = QueuePair.of(qp)
-    let code = Engine.locked { queuePair.engine.segment.detach(queuePair.number, from: group.pointee) }
+    let code = Engine.locked { () -> Int32 in
+        guard queuePair.engine.isCurrent else { return 0 }
+        return queuePair.engine.segment.detach(queuePair.number, from: group.pointee)
+    }
     return code == 0 ? 0 : failure(code)
 }

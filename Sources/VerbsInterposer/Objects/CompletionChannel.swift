@@ -28,8 +28,7 @@ final class CompletionChannel {
     /// Under the engine lock.
     func notify(_ queue: CompletionQueue) {
         waiting.append(queue)
-        var one: UInt64 = 1
-        _ = write(handle.pointee.channel.fd, &one, 8)
+        fabric_count_up(handle.pointee.channel.fd)
     }
 
     /// Takes back what a queue that is being destroyed has not been asked about. Under the lock.
@@ -48,7 +47,7 @@ final class CompletionChannel {
 
     /// Somebody may have read the count already and be about to look for the queue: it finds none
     /// and waits again.
-    private func countDown() { EventCount.takeOne(handle.pointee.channel.fd) }
+    private func countDown() { fabric_count_down(handle.pointee.channel.fd) }
 
     /// The next queue with an event. Blocks, unless the application has made the descriptor
     /// non-blocking; nil with errno set. Not under the engine lock.

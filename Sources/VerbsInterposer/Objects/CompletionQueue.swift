@@ -201,7 +201,8 @@ final class CompletionQueue {
     func destroy() -> Int32 {
         let refused = Engine.locked { () -> Bool in
             guard users == 0 else { return true }
-            channel?.forget(self)
+            // A forked child counts on its parent's descriptor.
+            if Engine.current != nil { channel?.forget(self) }
             armed = .no
             return false
         }

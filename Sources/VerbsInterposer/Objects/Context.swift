@@ -55,8 +55,7 @@ final class Context {
         event.event_type = type
         fill(&event)
         events.append(event)
-        var one: UInt64 = 1
-        _ = write(handle.pointee.verbs.context.async_fd, &one, 8)
+        fabric_count_up(handle.pointee.verbs.context.async_fd)
     }
 
     /// Blocks unless the application has made the descriptor non-blocking. -1 with errno. Not under
@@ -92,8 +91,9 @@ final class Context {
             events.removeAll {
                 Self.isAboutObject($0.event_type) && UnsafeMutableRawPointer($0.element.qp) == object
             }
-            for _ in events.count..<before {
-                EventCount.takeOne(handle.pointee.verbs.context.async_fd)
+            // A forked child counts on its parent's descriptor.
+            for _ in events.count..<before where engine.isCurrent {
+                fabric_count_down(handle.pointee.verbs.context.async_fd)
             }
             guard let i = delivered.firstIndex(where: { $0.object == object }) else { return 0 }
             return delivered.remove(at: i).count

@@ -19,6 +19,8 @@ final class Engine {
     private var freeKeyed: [Int] = []
     private var numbered: [Numbered] = []
     private var freeNumbered: [Int] = []
+    /// The open handles of XRC targets.
+    private var targets: [QueuePair] = []
     /// Queue pairs that owe an acknowledgement, that wait for room in a ring, that have a deadline.
     var acknowledging: [QueuePair] = []
     var stalled: [QueuePair] = []
@@ -185,7 +187,13 @@ final class Engine {
     /// Takes the entry back and waits for peers that are writing by it this very moment.
     func withdraw(_ index: UInt32) {
         guard isCurrent else { return }
-        _ = fabric_swap32(&segment.region(slot, index).pointee.key, 0)
+        fabric_store32(&segment.region(slot, index).pointee.key, 0)
+        waitForPeers()
+    }
+
+    /// Until no peer writes any more by what this process has shown it before.
+    func waitForPeers() {
+        fabric_fence()
         for source in 0..<UInt32(FABRIC_SLOTS) {
             guard let reader = RingReader(segment, from: source, to: slot) else { continue }
             while reader.isPlacing, segment.isAlive(source) { sched_yield() }
@@ -213,7 +221,10 @@ final class Engine {
         (entry.pointee.users, entry.pointee.xrc_domain, entry.pointee.type) = (0, 0, 0)
         (entry.pointee.posted, entry.pointee.finished, entry.pointee.executed) = (0, 0, 0)
         entry.pointee.kind = kind.rawValue
+        entry.pointee.generation &+= 1
         entry.pointee.index = UInt32(index)
+        // It sleeps without a limit while there is nobody whose peer could die.
+        if numbered.count - freeNumbered.count == 1 { segment.wakeHelper(of: slot) }
         return number
     }
 
@@ -224,6 +235,35 @@ final class Engine {
         numbered[index] = .nothing
         freeNumbered.append(index)
         fabric_store32(entry, 0)
+    }
+
+    // MARK: XRC targets
+
+    /// A handle of an XRC target, which may be another process's.
+    func openTarget(_ target: QueuePair) {
+        targets.append(target)
+        _ = fabric_add32(&segment.queuePair(target.number).pointee.users, 1)
+        showTarget(target.number)
+    }
+
+    func closeTarget(_ target: QueuePair) {
+        targets.removeAll { $0 === target }
+        let entry = segment.queuePair(target.number)
+        if fabric_add32(&entry.pointee.users, .max) != 1 {
+            showTarget(target.number)
+        } else if fabric_load32(entry) == slot + 1 {
+            removeNumbered(target.number)
+        } else {
+            fabric_store32(entry, 0)
+        }
+    }
+
+    /// A target of this process is one of the handles that are open here.
+    private func showTarget(_ number: UInt32) {
+        let entry = segment.queuePair(number)
+        guard fabric_load32(entry) == slot + 1 else { return }
+        let open = targets.first { $0.number == number }
+        numbered[Int(entry.pointee.index)] = open.map { .pair($0) } ?? .nothing
     }
 
     /// Takes a queue pair off the lists of those with something to do.

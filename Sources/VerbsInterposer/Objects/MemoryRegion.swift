@@ -19,6 +19,8 @@ final class MemoryRegion {
     /// Memory windows bound to it.
     var windows = 0
 
+    /// Beyond it no process has memory (x86-64 without five levels of page tables has less).
+    private static let highest: UInt64 = 1 << 57
     nonisolated(unsafe) private static var generation: UInt32 = 0
     private static let remoteWrite =
         IBV_ACCESS_REMOTE_WRITE.rawValue | IBV_ACCESS_REMOTE_ATOMIC.rawValue
@@ -33,7 +35,7 @@ final class MemoryRegion {
         let required = access & 0xfffff
         if required & ~known != 0 { return EOPNOTSUPP }
         if access & remoteWrite != 0 && access & IBV_ACCESS_LOCAL_WRITE.rawValue == 0 { return EINVAL }
-        if start &+ length < start { return EINVAL }
+        if start > highest || length > highest - start { return EINVAL }
         return isMapped(start, length) ? 0 : EFAULT
     }
 

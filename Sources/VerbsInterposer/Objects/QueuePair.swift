@@ -120,7 +120,7 @@ final class QueuePair {
         domain?.users += 1
         xrc?.users += 1
         shared?.users += 1
-        if role == .target { _ = fabric_add32(&engine.segment.queuePair(number).pointee.users, 1) }
+        if role == .target { engine.openTarget(self) }
         handle.pointee.object = Unmanaged.passRetained(self).toOpaque()
         if recipe.number == nil { export() } else { loadTarget() }
     }
@@ -255,7 +255,7 @@ final class QueuePair {
     }
 
     private func enter(_ target: ibv_qp_state) {
-        let (before, peer) = (state, attributes.dest_qp_num)
+        let (before, peer, reads) = (state, attributes.dest_qp_num, readsUnderWay > 0)
         state = target
         switch target {
         case IBV_QPS_RESET:
@@ -265,6 +265,7 @@ final class QueuePair {
         default: break
         }
         export()
+        if reads, readsUnderWay == 0, engine.isCurrent { engine.waitForPeers() }
         announce(to: target == IBV_QPS_RESET ? peer : attributes.dest_qp_num)
         if target == IBV_QPS_RTS { transmit() }
         if target == IBV_QPS_SQD, before == IBV_QPS_RTS { reportDrained() }
@@ -273,8 +274,11 @@ final class QueuePair {
     func reset() {
         sends.clear()
         receives.clear()
-        sendCompletions?.purge(self)
-        receiveCompletions?.purge(self)
+        // What a responder has brought stays: the target's reset is not the shared receive queue's.
+        if role != .responder {
+            sendCompletions?.purge(self)
+            receiveCompletions?.purge(self)
+        }
         released = 0
         (deadline, readsUnderWay, executed, owesAcknowledgement) = (0, 0, 0, false)
         dropParked()
@@ -375,11 +379,14 @@ final class QueuePair {
     /// errno. Waits for acknowledgements of its events (ibv_destroy_qp(3)).
     func destroy() -> Int32 {
         Engine.locked {
-            let peer = attributes.dest_qp_num
+            let (peer, reads) = (attributes.dest_qp_num, readsUnderWay > 0)
             reset()
             adopt(IBV_QPS_RESET)
             announce(to: peer)
-            if engine.isCurrent { leaveSegment() }
+            if engine.isCurrent {
+                leaveSegment()
+                if reads { engine.waitForPeers() }
+            }
             sendCompletions?.users -= 1
             receiveCompletions?.users -= 1
             shared?.users -= 1
@@ -400,9 +407,7 @@ final class QueuePair {
     }
 
     private func leaveSegment() {
-        let entry = engine.segment.queuePair(number)
-        let isLast = role != .target || fabric_add32(&entry.pointee.users, .max) == 1
-        if isLast, engine.queuePair(number) === self { engine.removeNumbered(number) }
+        if role == .target { engine.closeTarget(self) } else { engine.removeNumbered(number) }
     }
 
     /// The end of a responder. Under the engine lock.

@@ -33,7 +33,7 @@ final class XRCDomain {
     /// errno: EBUSY while something is in it.
     func close() -> Int32 {
         guard users == 0 else { return EBUSY }
-        if isNamed { engine.segment.leaveNamedDomain(number) }
+        if isNamed, engine.isCurrent { engine.segment.leaveNamedDomain(number) }
         free(handle)
         release(self)
         return 0

@@ -12,6 +12,8 @@ enum VerbsTests {
             TestCase("verbs.death-apart-\(service)", tags: ["verbs"]) {
                 try death([service, "\(rounds)", "apart"], $0)
             }
+        } + edges.map { name, rounds in
+            TestCase("verbs.edge-\(name)", tags: ["verbs"]) { try edge(name, options.all ? 10 * rounds : rounds, $0) }
         } + hostPrograms.map { name, server, client, sign in
             TestCase("verbs.hosts-\(name)", tags: ["verbs"]) { try hosts(server, client, sign, $0) }
         } + [
@@ -143,6 +145,22 @@ enum VerbsTests {
                 run.outputText.contains("\(survivor) DISCONNECT EVENT"),
                 "the \(survivor) was not told: '\(run.outputText)'\(run.complaint)")
         }
+    }
+
+    /// Cases of Tests/Verbs/edges.c, and how often each is tried.
+    private static let edges = [
+        ("flushed-send", 300), ("flushed-read", 200), ("reconnected", 200), ("received-at-the-end", 200),
+        ("refused-access", 40), ("list-in-part", 100), ("nobody", 3), ("event-of-destroyed", 5000),
+        ("impossible-memory", 1),
+    ]
+
+    private static func edge(_ name: String, _ rounds: Int, _ context: TestContext) throws {
+        let program = try places(context).verbsBuilt + "/edges"
+        let run = try context.runJob("job", [program, name, "\(rounds)"], options: options)
+        let status = try run.finish(seconds: 120, "the program")
+        try expect(
+            status == .exited(0) && run.outputText == "\(rounds) rounds\n",
+            "\(status), '\(run.outputText)'\(run.complaint)")
     }
 
     /// What is destroyed while its event is not acknowledged yet waits for that, and ends then.
