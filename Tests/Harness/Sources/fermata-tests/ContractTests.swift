@@ -18,6 +18,7 @@ enum ContractTests {
             TestCase("contract.kill", tags: ["contract"], killCommand),
             TestCase("contract.kill-spares-namesakes", tags: ["contract"], killSparesNamesakes),
             TestCase("contract.interval", tags: ["contract"], interval),
+            TestCase("contract.checkpoint-at-once", tags: ["contract"], checkpointAtOnce),
             TestCase("contract.older-epoch", tags: ["contract"], olderEpoch),
             TestCase("contract.unknown-job", tags: ["contract"], unknownJob),
             TestCase("contract.job-that-has-ended", tags: ["contract"], jobThatHasEnded),
@@ -253,6 +254,23 @@ enum ContractTests {
         try expect(
             last > 1 && last <= printed + 1,
             "the restart went on with \(last), after \(printed) had been printed")
+    }
+
+    /// Whoever is too fast gets the command, and nothing of the tool that was about to start it.
+    private static func checkpointAtOnce(_ context: TestContext) throws {
+        for round in 1...20 {
+            let run = try context.start("run", [context.tool.path, "run", "--job", "job", "--", "sleep", "100"])
+            let isDone = try poll(seconds: 20) { () -> Bool? in
+                let result = try context.tool.checkpoint("job", mode: .stop, kill: true)
+                return result.status == .exited(0) ? true : nil
+            }
+            try expect(isDone == true, "round \(round): no checkpoint\(run.complaint)")
+            _ = try run.finish(seconds: 20, "'fermata run' after --kill")
+            let image = try context.tool.command(["image", "show", "job"])
+            try expect(
+                image.output.contains("  sleep 100\n") && !image.output.contains("run --job"),
+                "round \(round): \(image.output)\(image.lastWords)")
+        }
     }
 
     /// JOB@EPOCH goes back further than JOB.
