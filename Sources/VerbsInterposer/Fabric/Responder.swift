@@ -377,15 +377,17 @@ extension QueuePair {
         guard awaited != nil else { return }
         (awaited, parkedDeadline) = (nil, 0)
         guard !parked.isEmpty else { return askAgain() }
+        let waiting = parked
+        parked = []  // what an error would drop
         var done = 0
-        while done < parked.count, !refusesRequests {
-            let next = parked[done]
+        while done < waiting.count, takesRequests, !refusesRequests {
+            let next = waiting[done]
             guard carryOut(next.record, next.payload, next.source) else { break }
             next.payload.deallocate()
             done += 1
         }
-        guard !parked.isEmpty else { return }  // an error has dropped them
-        parked.removeFirst(min(done, parked.count))
+        parked = Array(waiting[done...])
+        guard takesRequests, !refusesRequests else { return dropParked() }
         if let first = parked.first { beginWaiting(first.record) }
     }
 
