@@ -106,9 +106,10 @@ extension QueuePair {
         beginWaiting(record)
     }
 
-    /// After a receive was posted.
-    func askAgain() {
-        (resumesAt, owesResend) = (executed, true)
+    /// After a receive was posted for the request that was dropped first. (Not from `executed` on: what
+    /// the peer carried out at its own side in between has a number, too.)
+    func askAgain(from sequence: UInt64) {
+        (resumesAt, resendsFrom) = (sequence, sequence)
         oweAcknowledgement()
     }
 

@@ -325,13 +325,14 @@ extension QueuePair {
         var record = fabric_record()
         record.destination = attributes.dest_qp_num
         record.source = number
-        record.kind = UInt8((owesResend ? FABRIC_RESEND : FABRIC_ACK).rawValue)
-        record.sequence = refusal?.sequence ?? executed
+        let again = refusal == nil ? resendsFrom : nil
+        record.kind = UInt8((again == nil ? FABRIC_ACK : FABRIC_RESEND).rawValue)
+        record.sequence = refusal?.sequence ?? again ?? executed
         record.status = UInt16(truncatingIfNeeded: refusal?.status.rawValue ?? 0)
         guard writer.send(record, payload: 0, { _ in }) else {
             return !engine.isAlive(owner) && forgiveAcknowledgement()
         }
-        owesResend = false
+        resendsFrom = nil
         return forgiveAcknowledgement()
     }
 
@@ -374,9 +375,9 @@ extension QueuePair {
 
     /// After a receive was posted: as many as there are receives for.
     func takeParked() {
-        guard awaited != nil else { return }
+        guard let first = awaited else { return }
         (awaited, parkedDeadline) = (nil, 0)
-        guard !parked.isEmpty else { return askAgain() }
+        guard !parked.isEmpty else { return askAgain(from: first.sequence) }
         let waiting = parked
         parked = []  // what an error would drop
         var done = 0
