@@ -59,8 +59,8 @@ extension QueuePair {
         return true
     }
 
-    /// An acknowledgement is owed for unreliable requests too: it tells the sender that its buffers
-    /// have been read. It never tells of an error.
+    /// An acknowledgement is owed for unreliable requests too, within a node: it tells the sender that its
+    /// buffers have been read. It never tells of an error.
     func carriedOut(_ record: fabric_record) {
         executed = record.sequence + 1
         oweAcknowledgement()
@@ -321,6 +321,7 @@ extension QueuePair {
         guard let owner = engine.owner(of: attributes.dest_qp_num),
             let writer = engine.writer(to: owner)
         else { return forgiveAcknowledgement() }
+        if type == IBV_QPT_UC, case .link = writer { return forgiveAcknowledgement() }
         guard sendAnswers(writer) else { return !engine.isAlive(owner) && forgiveAcknowledgement() }
         var record = fabric_record()
         record.destination = attributes.dest_qp_num
