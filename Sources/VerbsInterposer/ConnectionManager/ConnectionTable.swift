@@ -56,7 +56,7 @@ final class ConnectionTable {
     ) {
         if unsent.isEmpty, Self.put(engine, slot, record, message) { return }
         unsent.append((slot, record, message))
-        engine.segment.wakeHelper(of: engine.slot)  // it may be asleep without a limit
+        engine.leaveWork()
     }
 
     /// What waited for room, and for listeners.
@@ -74,7 +74,7 @@ final class ConnectionTable {
     func seek(_ id: ConnectionIdentifier, _ engine: Engine) {
         if id.findListener(0) { return }
         seeking.append(id)
-        engine.segment.wakeHelper(of: engine.slot)  // as above
+        engine.leaveWork()
     }
 
     func seekOn() {

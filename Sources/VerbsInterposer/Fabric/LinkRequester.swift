@@ -28,7 +28,7 @@ extension QueuePair {
         record.status = UInt16(truncatingIfNeeded: state.rawValue)
         link.sendSurely(record)
         engine.links?.flush(urgentOnly: true)
-        engine.segment.wakeHelper(of: engine.slot)  // the connection may have to be made
+        engine.leaveWork()  // the connection may have to be made
     }
 
     /// A record of kind FABRIC_STATE. Only a queue pair that takes requests replaces another's word: an

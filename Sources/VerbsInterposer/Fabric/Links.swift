@@ -145,8 +145,7 @@ final class Links {
         made.seek(self)
         if made.stage == .seeking {
             seeking.append(made)
-            // The destination rings no bell when it listens, and the helper may be asleep without a limit.
-            engine.segment.wakeHelper(of: engine.slot)
+            engine.leaveWork()  // the destination rings no bell when it listens
         }
         return made
     }

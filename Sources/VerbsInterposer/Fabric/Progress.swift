@@ -79,11 +79,11 @@ extension Engine {
     /// Something has arrived over a link while everybody slept, unless the application polls again.
     func arrived() {
         guard fabric_load32(&segment.slot(slot).pointee.sleeping) != 0 else { return }
-        guard vainPolls <= Self.spinning else { return segment.wakeHelper(of: slot) }
+        guard vainPolls <= Self.spinning else { return leaveWork() }
         while progress() {}
         links?.flush(urgentOnly: false)
         // Deadlines and what else has to be looked at again are the helper's, which may doze.
-        if hasTimers, dozes { segment.wakeHelper(of: slot) }
+        if hasTimers, dozes { leaveWork() }
         links?.watch()
     }
 

@@ -378,6 +378,7 @@ extension QueuePair {
     func takeParked() {
         guard let first = awaited else { return }
         (awaited, parkedDeadline) = (nil, 0)
+        engine.leaveWork()  // what this owes to the peer
         guard !parked.isEmpty else { return askAgain(from: first.sequence) }
         let waiting = parked
         parked = []  // what an error would drop

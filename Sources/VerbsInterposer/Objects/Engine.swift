@@ -287,6 +287,9 @@ final class Engine {
 
     // MARK: rest
 
+    /// Work was left that nobody rings for: the helper looks after it, which may be asleep without a limit.
+    func leaveWork() { segment.wakeHelper(of: slot) }
+
     /// To be called when there was no progress: whether there can be any before the lock is taken
     /// again, but for records that come.
     func rest() {
