@@ -4,9 +4,11 @@ import CVerbs
 /// What the kernel has behind an rdma_cm_id: address, state of the connection, the other end
 /// (rdma_cm(7); states and messages: IBTA 12.9). Under the engine lock.
 final class ConnectionIdentifier {
-    /// The other end: a process's slot, its id, and what tells it from a later one of that number.
+    /// The other end: a process's slot, which of those that have had it, its id, and what tells that from
+    /// a later one of that number.
     struct Peer {
         var slot: UInt32
+        var life: UInt64
         var id: UInt32
         var cookie: UInt64 = 0
     }

@@ -97,7 +97,9 @@ final class ConnectionTable {
     /// A peer that died cannot say goodbye.
     func checkPeers(_ engine: Engine) {
         for id in ids {
-            if let id, let peer = id.peer, !engine.isAlive(peer.slot) { id.lostPeer() }
+            guard let id, let peer = id.peer else { continue }
+            let isSame = engine.segment.life(of: peer.slot) == peer.life
+            if !isSame || !engine.isAlive(peer.slot) { id.lostPeer() }
         }
     }
 }
@@ -108,8 +110,8 @@ extension Engine {
         guard Int(record.bytes) >= RingWriter.headerBytes + size else { return }
         let message = payload.loadUnaligned(as: fabric_connection.self)
         guard let id = connections[record.destination] else { return }
-        id.receive(
-            message, from: .init(slot: source, id: record.source, cookie: record.operands.0),
-            to: record.sequence)
+        let sender = ConnectionIdentifier.Peer(
+            slot: source, life: segment.life(of: source), id: record.source, cookie: record.operands.0)
+        id.receive(message, from: sender, to: record.sequence)
     }
 }

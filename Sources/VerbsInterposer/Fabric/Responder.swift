@@ -133,8 +133,15 @@ extension QueuePair {
             return .done
         }
         let (theirs, count) = described(record, payload)
-        let thread = engine.segment.thread(of: source)
+        guard let thread = requester(of: record, source) else { return .gone }
         return pieces.exchange(with: thread, theirs, count, length: record.length, writes: false)
+    }
+
+    /// By which the memory is reached that a record describes; nil when its sender has ended and another
+    /// process has the slot: the queue pair went with the sender, before the other had a thread there.
+    private func requester(of record: fabric_record, _ source: UInt32) -> UInt32? {
+        let thread = engine.segment.thread(of: source)
+        return engine.owner(of: record.source) == source ? thread : nil
     }
 
     private func described(
@@ -189,7 +196,7 @@ extension QueuePair {
             return true
         }
         let (theirs, count) = described(record, payload)
-        let thread = engine.segment.thread(of: source)
+        guard let thread = requester(of: record, source) else { return true }
         let pieces = Pieces(UnsafeMutableRawPointer(bitPattern: UInt(start))!, Int(record.length))
         defer { pieces.free() }
         if pieces.exchange(with: thread, theirs, count, length: record.length, writes: true) == .unmapped {
