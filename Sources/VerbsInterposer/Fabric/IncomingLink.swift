@@ -10,6 +10,8 @@ final class IncomingLink {
     private let hello: fabric_hello
     /// nil until it has proved that it belongs to the job.
     private(set) var source: (slot: UInt32, life: UInt64)?
+    /// When it was accepted.
+    let since = fabric_now()
     private let buffer: UnsafeMutableRawPointer
     private var count = 0
     private var isClosed = false
