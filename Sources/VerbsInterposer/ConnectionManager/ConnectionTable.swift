@@ -50,12 +50,18 @@ final class ConnectionTable {
 
     // MARK: messages
 
-    /// In order, whatever room there is.
+    /// In order, whatever room there is; from the id of that number and cookie.
     func send(
-        _ engine: Engine, to slot: UInt32, _ record: fabric_record, _ message: fabric_connection
+        _ engine: Engine, _ message: fabric_connection, to peer: ConnectionIdentifier.Peer,
+        from number: UInt32, _ cookie: UInt64
     ) {
-        if unsent.isEmpty, Self.put(engine, slot, record, message) { return }
-        unsent.append((slot, record, message))
+        var record = fabric_record()
+        record.kind = UInt8(FABRIC_CONNECTION.rawValue)
+        (record.destination, record.source) = (peer.id, number)
+        (record.sequence, record.operands.0) = (peer.cookie, cookie)
+        record.length = UInt64(MemoryLayout<fabric_connection>.size)
+        if unsent.isEmpty, Self.put(engine, peer.slot, record, message) { return }
+        unsent.append((peer.slot, record, message))
         engine.leaveWork()
     }
 
@@ -109,9 +115,27 @@ extension Engine {
         let size = MemoryLayout<fabric_connection>.size
         guard Int(record.bytes) >= RingWriter.headerBytes + size else { return }
         let message = payload.loadUnaligned(as: fabric_connection.self)
-        guard let id = connections[record.destination] else { return }
         let sender = ConnectionIdentifier.Peer(
             slot: source, life: segment.life(of: source), id: record.source, cookie: record.operands.0)
+        guard let id = connections[record.destination] else {
+            return answer(message, from: sender, toNobody: record.destination)
+        }
         id.receive(message, from: sender, to: record.sequence)
+    }
+
+    /// A message for an id that is gone, or does not listen (any more): who waits for an answer gets one.
+    func answer(
+        _ message: fabric_connection, from sender: ConnectionIdentifier.Peer, toNobody number: UInt32
+    ) {
+        var answer = fabric_connection()
+        switch fabric_message(message.message) {
+        // "Invalid service ID", "invalid communication ID" (IBTA 12.6.7.2); "service ID not supported".
+        case FABRIC_REQ: (answer.message, answer.status) = (FABRIC_REJ.rawValue, 8)
+        case FABRIC_REP: (answer.message, answer.status) = (FABRIC_REJ.rawValue, 6)
+        case FABRIC_SIDR_REQ: (answer.message, answer.status) = (FABRIC_SIDR_REP.rawValue, 1)
+        case FABRIC_DREQ: answer.message = FABRIC_DREP.rawValue
+        default: return
+        }
+        connections.send(self, answer, to: sender, from: number, 0)
     }
 }
