@@ -93,7 +93,9 @@ final class ConnectionTable {
     private static func put(
         _ engine: Engine, _ slot: UInt32, _ record: fabric_record, _ message: fabric_connection
     ) -> Bool {
-        guard engine.isAlive(slot), let writer = engine.writer(to: slot) else { return true }
+        // The writer first: where a link has broken it makes another.
+        guard engine.segment.isAlive(slot), let writer = engine.writer(to: slot), engine.isAlive(slot)
+        else { return true }
         defer { engine.links?.flush(urgentOnly: true) }
         return writer.send(record, payload: MemoryLayout<fabric_connection>.size) {
             $0.storeBytes(of: message, as: fabric_connection.self)
