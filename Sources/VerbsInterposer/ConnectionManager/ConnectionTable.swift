@@ -43,8 +43,8 @@ final class ConnectionTable {
     }
 
     func destroyAll(on channel: EventChannel) {
-        for id in ids {
-            if let id, id.channel === channel { id.destroy() }
+        for number in ids.indices {  // a listener takes with it ids that nobody has heard of yet
+            if let id = ids[number], id.channel === channel { id.destroy() }
         }
     }
 
