@@ -247,6 +247,8 @@ private final class Watcher {
         isWanted.initialize(to: 0)
     }
 
+    deinit { isWanted.deallocate() }
+
     func start() {
         startThread(Unmanaged.passRetained(self).toOpaque()) { argument in
             Unmanaged<Watcher>.fromOpaque(argument!).takeUnretainedValue().run()
