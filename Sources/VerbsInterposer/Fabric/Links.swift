@@ -119,6 +119,13 @@ final class Links {
         }
     }
 
+    /// False when some of what waits found no room.
+    func sendLast() -> Bool {
+        var isAll = true
+        for link in outgoing { if let link, !link.sendLast(self) { isAll = false } }
+        return isAll
+    }
+
     private func seek() {
         let links = seeking
         seeking = []

@@ -195,6 +195,13 @@ final class OutgoingLink {
         isUrgent = false
     }
 
+    /// False when some of what waits found no room.
+    func sendLast(_ links: Links) -> Bool {
+        awaitsRoom = false
+        flush(links)
+        return stage != .open || waiting.isEmpty
+    }
+
     private func continueSending(_ links: Links) {
         awaitsRoom = false
         flush(links)

@@ -48,6 +48,12 @@ extension Engine {
         }
     }
 
+    /// Acknowledgements, above all: their requests have been carried out. False when there is no room.
+    func sendLast() -> Bool {
+        acknowledge()
+        return (links?.sendLast() ?? true) && acknowledging.isEmpty
+    }
+
     private func resume() {
         let waiting = stalled
         stalled = []
