@@ -21,7 +21,8 @@ enum {
 #define FABRIC_MAGIC 0x6661627269633036ULL  // raised with every change of the layout
 #define FABRIC_BYTES (4ULL << 30)
 
-// One process. A slot is taken by compare-and-swap of `pid` and `thread` from 0.
+// One process. A slot is taken by compare-and-swap of `pid` and `thread`, from 0 or from those of a process
+// that has ended. `pid` alone: it is being made ready.
 struct fabric_slot {
     uint32_t pid;                // in the job's pid namespace
     uint32_t thread;             // that lives as long as the process's verbs: not beyond an execve(2)

@@ -143,6 +143,10 @@ static inline void fabric_no_delay(int s) {
     int on = 1;
     setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
+// A connection is ready to be read when so many bytes are there, or its end.
+static inline void fabric_receive_least(int s, int bytes) {
+    setsockopt(s, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes);
+}
 static inline int fabric_socket_error(int s) {
     int error = 0;
     socklen_t size = sizeof error;

@@ -4,9 +4,11 @@ import CVerbs
 /// What the kernel has behind an rdma_cm_id: address, state of the connection, the other end
 /// (rdma_cm(7); states and messages: IBTA 12.9). Under the engine lock.
 final class ConnectionIdentifier {
-    /// The other end: a process's slot, its id, and what tells it from a later one of that number.
+    /// The other end: a process's slot, which of those that have had it, its id, and what tells that from
+    /// a later one of that number.
     struct Peer {
         var slot: UInt32
+        var life: UInt64
         var id: UInt32
         var cookie: UInt64 = 0
     }
@@ -250,15 +252,13 @@ final class ConnectionIdentifier {
     func receive(_ message: fabric_connection, from sender: Peer, to wanted: UInt64) {
         switch fabric_message(message.message) {
         case FABRIC_REQ, FABRIC_SIDR_REQ:
-            if state == .listening {
-                takeRequest(message, sender)
-            } else {
-                refuse(message, sender)
-            }
-            return
+            guard isListener(for: message) else { break }
+            return takeRequest(message, sender)
         default: break
         }
-        guard wanted == cookie, let peer, peer.slot == sender.slot else { return }
+        guard wanted == cookie, let peer, peer.slot == sender.slot else {
+            return engine.answer(message, from: sender, toNobody: number)
+        }
         if state == .requested { self.peer = sender }
         switch fabric_message(message.message) {
         case FABRIC_REP where state == .requested: takeReply(message)
@@ -283,6 +283,12 @@ final class ConnectionIdentifier {
         }
     }
 
+    /// The one that was meant may be gone, and its number another's.
+    private func isListener(for request: fabric_connection) -> Bool {
+        state == .listening && request.space == UInt32(space)
+            && UInt16(bigEndian: request.to.sin6_port) == local.port
+    }
+
     /// A new id for a request, on the listener's channel.
     private func takeRequest(_ message: fabric_connection, _ sender: Peer) {
         let made = ConnectionIdentifier(engine, channel, context: 0, space: space, type: queuePairType)
@@ -302,14 +308,6 @@ final class ConnectionIdentifier {
             response.param.conn = mirrored(message.parameters, privateBytes: 56)
         }
         channel.add(ConnectionEvent(id: self, request: made, response: response))
-    }
-
-    private func refuse(_ message: fabric_connection, _ sender: Peer) {
-        var answer = fabric_connection()
-        let isDatagram = fabric_message(message.message) == FABRIC_SIDR_REQ
-        answer.message = isDatagram ? FABRIC_SIDR_REP.rawValue : FABRIC_REJ.rawValue
-        answer.status = isDatagram ? 1 : 8
-        send(answer, to: sender)
     }
 
     private func takeReply(_ message: fabric_connection) {
@@ -367,16 +365,7 @@ final class ConnectionIdentifier {
     }
 
     private func send(_ message: fabric_connection) {
-        if let peer { send(message, to: peer) }
-    }
-
-    private func send(_ message: fabric_connection, to peer: Peer) {
-        var record = fabric_record()
-        record.kind = UInt8(FABRIC_CONNECTION.rawValue)
-        (record.destination, record.source) = (peer.id, number)
-        (record.sequence, record.operands.0) = (peer.cookie, cookie)
-        record.length = UInt64(MemoryLayout<fabric_connection>.size)
-        engine.connections.send(engine, to: peer.slot, record, message)
+        if let peer { engine.connections.send(engine, message, to: peer, from: number, cookie) }
     }
 
     // MARK: events
@@ -399,10 +388,10 @@ final class ConnectionIdentifier {
     /// What the other end has to know, then everything that belongs to it.
     func destroy() {
         switch state {
-        case .received, .requested:
+        case .received:
             var last = message(isDatagram ? FABRIC_SIDR_REP : FABRIC_REJ)
             last.status = isDatagram ? 2 : 28
-            if !isDatagram || state == .received { send(last) }
+            send(last)
         case .replied, .answered, .established: if !isDatagram { send(message(FABRIC_DREQ)) }
         case .disconnected: send(message(FABRIC_DREP))
         default: break

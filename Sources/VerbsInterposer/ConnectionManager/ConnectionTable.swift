@@ -43,20 +43,26 @@ final class ConnectionTable {
     }
 
     func destroyAll(on channel: EventChannel) {
-        for id in ids {
-            if let id, id.channel === channel { id.destroy() }
+        for number in ids.indices {  // a listener takes with it ids that nobody has heard of yet
+            if let id = ids[number], id.channel === channel { id.destroy() }
         }
     }
 
     // MARK: messages
 
-    /// In order, whatever room there is.
+    /// In order, whatever room there is; from the id of that number and cookie.
     func send(
-        _ engine: Engine, to slot: UInt32, _ record: fabric_record, _ message: fabric_connection
+        _ engine: Engine, _ message: fabric_connection, to peer: ConnectionIdentifier.Peer,
+        from number: UInt32, _ cookie: UInt64
     ) {
-        if unsent.isEmpty, Self.put(engine, slot, record, message) { return }
-        unsent.append((slot, record, message))
-        engine.segment.wakeHelper(of: engine.slot)  // it may be asleep without a limit
+        var record = fabric_record()
+        record.kind = UInt8(FABRIC_CONNECTION.rawValue)
+        (record.destination, record.source) = (peer.id, number)
+        (record.sequence, record.operands.0) = (peer.cookie, cookie)
+        record.length = UInt64(MemoryLayout<fabric_connection>.size)
+        if unsent.isEmpty, Self.put(engine, peer.slot, record, message) { return }
+        unsent.append((peer.slot, record, message))
+        engine.leaveWork()
     }
 
     /// What waited for room, and for listeners.
@@ -74,7 +80,7 @@ final class ConnectionTable {
     func seek(_ id: ConnectionIdentifier, _ engine: Engine) {
         if id.findListener(0) { return }
         seeking.append(id)
-        engine.segment.wakeHelper(of: engine.slot)  // as above
+        engine.leaveWork()
     }
 
     func seekOn() {
@@ -87,7 +93,9 @@ final class ConnectionTable {
     private static func put(
         _ engine: Engine, _ slot: UInt32, _ record: fabric_record, _ message: fabric_connection
     ) -> Bool {
-        guard engine.isAlive(slot), let writer = engine.writer(to: slot) else { return true }
+        // The writer first: where a link has broken it makes another.
+        guard engine.segment.isAlive(slot), let writer = engine.writer(to: slot), engine.isAlive(slot)
+        else { return true }
         defer { engine.links?.flush(urgentOnly: true) }
         return writer.send(record, payload: MemoryLayout<fabric_connection>.size) {
             $0.storeBytes(of: message, as: fabric_connection.self)
@@ -97,7 +105,9 @@ final class ConnectionTable {
     /// A peer that died cannot say goodbye.
     func checkPeers(_ engine: Engine) {
         for id in ids {
-            if let id, let peer = id.peer, !engine.isAlive(peer.slot) { id.lostPeer() }
+            guard let id, let peer = id.peer else { continue }
+            let isSame = engine.segment.life(of: peer.slot) == peer.life
+            if !isSame || !engine.isAlive(peer.slot) { id.lostPeer() }
         }
     }
 }
@@ -107,9 +117,27 @@ extension Engine {
         let size = MemoryLayout<fabric_connection>.size
         guard Int(record.bytes) >= RingWriter.headerBytes + size else { return }
         let message = payload.loadUnaligned(as: fabric_connection.self)
-        guard let id = connections[record.destination] else { return }
-        id.receive(
-            message, from: .init(slot: source, id: record.source, cookie: record.operands.0),
-            to: record.sequence)
+        let sender = ConnectionIdentifier.Peer(
+            slot: source, life: segment.life(of: source), id: record.source, cookie: record.operands.0)
+        guard let id = connections[record.destination] else {
+            return answer(message, from: sender, toNobody: record.destination)
+        }
+        id.receive(message, from: sender, to: record.sequence)
+    }
+
+    /// A message for an id that is gone, or does not listen (any more): who waits for an answer gets one.
+    func answer(
+        _ message: fabric_connection, from sender: ConnectionIdentifier.Peer, toNobody number: UInt32
+    ) {
+        var answer = fabric_connection()
+        switch fabric_message(message.message) {
+        // "Invalid service ID", "invalid communication ID" (IBTA 12.6.7.2); "service ID not supported".
+        case FABRIC_REQ: (answer.message, answer.status) = (FABRIC_REJ.rawValue, 8)
+        case FABRIC_REP: (answer.message, answer.status) = (FABRIC_REJ.rawValue, 6)
+        case FABRIC_SIDR_REQ: (answer.message, answer.status) = (FABRIC_SIDR_REP.rawValue, 1)
+        case FABRIC_DREQ: answer.message = FABRIC_DREP.rawValue
+        default: return
+        }
+        connections.send(self, answer, to: sender, from: number, 0)
     }
 }

@@ -79,6 +79,16 @@ extension Segment {
         unlockNames()
     }
 
+    /// Those of a process that has ended.
+    func releasePorts(of slot: UInt32) {
+        lockNames()
+        for i in 0..<UInt32(FABRIC_PORTS) {
+            let entry = fabric_port_at(header, i)!
+            if entry.pointee.owner == slot + 1 { entry.pointee.owner = 0 }
+        }
+        unlockNames()
+    }
+
     /// On the same node.
     private func isNeighbour(_ one: UInt32, _ other: UInt32) -> Bool {
         slot(one).pointee.node == slot(other).pointee.node
@@ -100,7 +110,8 @@ extension Segment {
                     || Endpoint.same(slot(entry.owner - 1).pointee.address, address),
                 isAlive(entry.owner - 1)
             else { continue }
-            let peer = ConnectionIdentifier.Peer(slot: entry.owner - 1, id: entry.id)
+            let owner = entry.owner - 1
+            let peer = ConnectionIdentifier.Peer(slot: owner, life: life(of: owner), id: entry.id)
             if !Self.isAny(entry.address) { return peer }
             found = peer
         }

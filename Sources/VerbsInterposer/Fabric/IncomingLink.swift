@@ -10,6 +10,8 @@ final class IncomingLink {
     private let hello: fabric_hello
     /// nil until it has proved that it belongs to the job.
     private(set) var source: (slot: UInt32, life: UInt64)?
+    /// When it was accepted.
+    let since = fabric_now()
     private let buffer: UnsafeMutableRawPointer
     private var count = 0
     private var isClosed = false
@@ -146,14 +148,16 @@ final class IncomingLink {
         return true
     }
 
-    /// Hands over what has come of a large record; returns how much that is. Only messages are large.
+    /// Hands over what has come of a large record; returns how much that is. Only messages are large, and
+    /// not larger than what is left of them.
     private func beginStream(
         _ record: fabric_record, _ place: UnsafeMutableRawPointer, _ available: Int
     ) -> Int {
         guard let source,
             [FABRIC_SEND, FABRIC_WRITE, FABRIC_RESPONSE].contains(fabric_kind(UInt32(record.kind))),
-            record.operands.0 < record.length
-        else { return 0 }
+            record.length <= UInt64(Device.longestMessage), record.operands.0 < record.length,
+            UInt64(record.bytes) - UInt64(Writer.headerBytes) < record.length - record.operands.0 + 8
+        else { return 0 }  // and the connection ends when the buffer is full
         var beginning = record
         beginning.bytes = UInt32(available)
         stream = (record, available - Writer.headerBytes)

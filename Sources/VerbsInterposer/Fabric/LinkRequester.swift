@@ -28,7 +28,7 @@ extension QueuePair {
         record.status = UInt8(truncatingIfNeeded: state.rawValue)
         link.sendSurely(record)
         engine.links?.flush(urgentOnly: true)
-        engine.segment.wakeHelper(of: engine.slot)  // the connection may have to be made
+        engine.leaveWork()  // the connection may have to be made
     }
 
     /// A record of kind FABRIC_STATE. Only a queue pair that takes requests replaces another's word: an
@@ -107,11 +107,16 @@ extension QueuePair {
             partial = (number, offset)
         } while offset < record.length
         partial = nil
+        // As on an adapter: the link has all its bytes, or a copy. Nobody says whether it was lost.
+        if type == IBV_QPT_UC {
+            finishRequest(number)
+            count()
+            reportDrained()
+        }
         return true
     }
 
-    /// Until there is room. An unreliable request to a process that has ended is lost, and its end is
-    /// noticed in time.
+    /// Until there is room. An unreliable request to a process that has ended is lost.
     private func waitForLink(_ owner: UInt32, _ number: UInt64) -> Launch {
         guard !engine.isAlive(owner) else {
             stall()
@@ -119,6 +124,7 @@ extension QueuePair {
         }
         guard type == IBV_QPT_UC else { return .waits }
         (partial, sends.sent) = (nil, number + 1)
+        finishRequest(number)
         return .done
     }
 

@@ -106,9 +106,10 @@ extension QueuePair {
         beginWaiting(record)
     }
 
-    /// After a receive was posted.
-    func askAgain() {
-        (resumesAt, owesResend) = (executed, true)
+    /// After a receive was posted for the request that was dropped first. (Not from `executed` on: what
+    /// the peer carried out at its own side in between has a number, too.)
+    func askAgain(from sequence: UInt64) {
+        (resumesAt, resendsFrom) = (sequence, sequence)
         oweAcknowledgement()
     }
 
@@ -230,9 +231,12 @@ extension QueuePair {
         return writer.send(record, payload: 0) { _ in }
     }
 
-    /// The bytes that an RDMA READ asks for, which may have been withdrawn since.
+    /// The bytes that an RDMA READ asks for, which may have been withdrawn since. Then nothing that came
+    /// after it is answered: an answer would tell the peer that the READ had succeeded.
     private func give(_ request: fabric_record, _ link: OutgoingLink) -> Bool {
         guard let start = target(request, IBV_ACCESS_REMOTE_READ) else {
+            answers.removeLast(answers.count - 1)
+            given = 0
             refuse(request, IBV_WC_REM_ACCESS_ERR, IBV_EVENT_QP_ACCESS_ERR)
             return true
         }

@@ -13,7 +13,7 @@ final class Links {
     private var strangers: [Int] = []
     private var seeking: [OutgoingLink] = []
     private var marked: [OutgoingLink] = []
-    /// When to accept again after descriptors had run out; 0: now.
+    /// When to accept again after descriptors had run out, or with too many strangers; 0: now.
     private var acceptsAgainAt: Int64 = 0
     private let ready: UnsafeMutablePointer<fabric_ready>
     /// For one call of sendmsg(2).
@@ -24,6 +24,8 @@ final class Links {
     private static let outgoingTag: UInt64 = 2 << 32
     private static let incomingTag: UInt64 = 3 << 32
     private static let mostStrangers = 64
+    /// That a stranger has for its proof before it makes room for another, in nanoseconds.
+    private static let proofTime: Int64 = 2_000_000_000
     /// Before a broken link is made again, in nanoseconds.
     private static let pause: Int64 = 1_000_000_000
 
@@ -117,6 +119,13 @@ final class Links {
         }
     }
 
+    /// False when some of what waits found no room.
+    func sendLast() -> Bool {
+        var isAll = true
+        for link in outgoing { if let link, !link.sendLast(self) { isAll = false } }
+        return isAll
+    }
+
     private func seek() {
         let links = seeking
         seeking = []
@@ -145,8 +154,7 @@ final class Links {
         made.seek(self)
         if made.stage == .seeking {
             seeking.append(made)
-            // The destination rings no bell when it listens, and the helper may be asleep without a limit.
-            engine.segment.wakeHelper(of: engine.slot)
+            engine.leaveWork()  // the destination rings no bell when it listens
         }
         return made
     }
@@ -168,18 +176,29 @@ final class Links {
     // MARK: incoming
 
     private func acceptAll() {
-        while true {
+        while hasRoomForStranger() {
             let descriptor = fabric_accept(listener)
             if descriptor == -EAGAIN || descriptor == -EINTR || descriptor == -ECONNABORTED { return }
-            guard descriptor >= 0 else { return pauseAccepting() }
+            guard descriptor >= 0 else { return pauseAccepting(100_000_000) }
             add(descriptor)
         }
+        pauseAccepting(10_000_000)
     }
 
-    /// Without descriptors the listener would be ready for ever.
-    private func pauseAccepting() {
+    /// Who comes waits in the backlog while there are as many as there may be, and all of them new: the
+    /// job's own may come in hundreds. Who has said nothing for long makes room.
+    private func hasRoomForStranger() -> Bool {
+        strangers.removeAll { incoming[$0]?.source != nil }
+        guard strangers.count >= Self.mostStrangers, let oldest = incoming[strangers[0]] else { return true }
+        guard fabric_now() > oldest.since + Self.proofTime else { return false }
+        end(oldest)
+        return true
+    }
+
+    /// For so many nanoseconds, in which the listener would be ready all the time.
+    private func pauseAccepting(_ time: Int64) {
         _ = fabric_epoll_set(epoll, EPOLL_CTL_DEL, listener, 0, 0)
-        acceptsAgainAt = fabric_now() + 100_000_000
+        acceptsAgainAt = fabric_now() + time
     }
 
     private func resumeAccepting() {
@@ -199,9 +218,7 @@ final class Links {
         }
         fabric_no_delay(descriptor)
         if index < incoming.count { incoming[index] = link } else { incoming.append(link) }
-        strangers.removeAll { incoming[$0]?.source != nil }
         strangers.append(index)
-        if strangers.count > Self.mostStrangers, let oldest = incoming[strangers[0]] { end(oldest) }
     }
 
     private func end(_ link: IncomingLink) {
@@ -236,6 +253,8 @@ private final class Watcher {
         isWanted = .allocate(capacity: 1)
         isWanted.initialize(to: 0)
     }
+
+    deinit { isWanted.deallocate() }
 
     func start() {
         startThread(Unmanaged.passRetained(self).toOpaque()) { argument in

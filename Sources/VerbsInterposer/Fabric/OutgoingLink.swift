@@ -58,6 +58,7 @@ final class OutgoingLink {
         descriptor = fabric_stream_socket(place.family)
         guard descriptor >= 0 else { return fail() }
         fabric_no_delay(descriptor)
+        fabric_receive_least(descriptor, Int32(MemoryLayout<fabric_hello>.size))
         stage = .connecting
         guard place.give(descriptor, to: connect) == 0 || errorNumber == EINPROGRESS,
             links.watch(self, forRoom: true)
@@ -105,23 +106,19 @@ final class OutgoingLink {
             return fabric_send(descriptor, &list, 1)
         }
         // It is the first that the connection carries: there is room.
-        if sent == size { stage = .awaitsWelcome } else { fail() }
+        guard sent == size else { return fail() }
+        stage = .awaitsWelcome
+        fabric_receive_least(descriptor, Int32(MemoryLayout<fabric_welcome>.size))
     }
 
-    /// False: not all of it is here yet, or the connection has broken.
+    /// False: it is not here yet, or the connection has broken. The kernel hands out all of it or, at the
+    /// end of a connection, less.
     private func receive<T>(_ value: inout T) -> Bool {
         let size = MemoryLayout<T>.size
-        let n = withUnsafeMutableBytes(of: &value) {
-            recv(descriptor, $0.baseAddress!, size, 2 /* MSG_PEEK */)
-        }
+        let n = withUnsafeMutableBytes(of: &value) { recv(descriptor, $0.baseAddress!, size, 0) }
         if n < 0, errorNumber == EAGAIN { return false }
-        guard n > 0 else {
-            fail()
-            return false
-        }
-        guard n == size else { return false }
-        _ = withUnsafeMutableBytes(of: &value) { recv(descriptor, $0.baseAddress!, size, 0) }
-        return true
+        if n != size { fail() }
+        return n == size
     }
 
     // MARK: sending
@@ -196,6 +193,13 @@ final class OutgoingLink {
             waiting.drop(n)
         }
         isUrgent = false
+    }
+
+    /// False when some of what waits found no room.
+    func sendLast(_ links: Links) -> Bool {
+        awaitsRoom = false
+        flush(links)
+        return stage != .open || waiting.isEmpty
     }
 
     private func continueSending(_ links: Links) {

@@ -48,6 +48,12 @@ extension Engine {
         }
     }
 
+    /// Acknowledgements, above all: their requests have been carried out. False when there is no room.
+    func sendLast() -> Bool {
+        acknowledge()
+        return (links?.sendLast() ?? true) && acknowledging.isEmpty
+    }
+
     private func resume() {
         let waiting = stalled
         stalled = []
@@ -79,11 +85,11 @@ extension Engine {
     /// Something has arrived over a link while everybody slept, unless the application polls again.
     func arrived() {
         guard fabric_load32(&segment.slot(slot).pointee.sleeping) != 0 else { return }
-        guard vainPolls <= Self.spinning else { return segment.wakeHelper(of: slot) }
+        guard vainPolls <= Self.spinning else { return leaveWork() }
         while progress() {}
         links?.flush(urgentOnly: false)
         // Deadlines and what else has to be looked at again are the helper's, which may doze.
-        if hasTimers, dozes { segment.wakeHelper(of: slot) }
+        if hasTimers, dozes { leaveWork() }
         links?.watch()
     }
 
@@ -107,16 +113,18 @@ extension Segment {
 }
 
 /// A thread of the library's own, which takes no signals.
+@discardableResult
 func startThread(
     _ argument: UnsafeMutableRawPointer,
     _ body: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?
-) {
+) -> Bool {
     var (all, old) = (sigset_t(), sigset_t())
     sigfillset(&all)
     pthread_sigmask(SIG_SETMASK, &all, &old)
     var thread = pthread_t()
-    _ = pthread_create(&thread, nil, body, argument)
+    let code = pthread_create(&thread, nil, body, argument)
     pthread_sigmask(SIG_SETMASK, &old, nil)
+    return code == 0
 }
 
 /// The thread that makes progress while the application does not poll: for receivers that wait in
@@ -127,10 +135,12 @@ final class Helper {
 
     init(_ engine: Engine) {
         self.engine = engine
-        startThread(Unmanaged.passRetained(self).toOpaque()) { argument in
+        let isStarted = startThread(Unmanaged.passRetained(self).toOpaque()) { argument in
             Unmanaged<Helper>.fromOpaque(argument!).takeUnretainedValue().run()
             return nil
         }
+        // Others see by it that the process lives. This thread, by which they see it until then, may end.
+        while isStarted, engine.segment.thread(of: engine.slot) == fabric_thread() { sched_yield() }
     }
 
     private func run() {

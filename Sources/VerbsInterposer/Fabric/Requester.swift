@@ -232,11 +232,6 @@ extension QueuePair {
         return owner - 1
     }
 
-    /// What records of this side carry.
-    var generationShown: UInt8 {
-        UInt8(truncatingIfNeeded: engine.segment.queuePair(self.number).pointee.generation)
-    }
-
     /// The slot of the process that has the shared receive queue which a request names.
     func ownerOfSharedQueue(_ request: SendRequest) -> UInt32? {
         guard request.queuePair < UInt32(FABRIC_QUEUE_PAIRS) else { return nil }
@@ -265,7 +260,6 @@ extension QueuePair {
         record.immediate = request.pointee.immediate
         // How often the peer may find no receive: 7 is for ever (IBTA 9.7.5.2.8).
         record.status = attributes.rnr_retry
-        record.generation = generationShown
         if request.pointee.isSolicited { record.flags |= UInt8(FABRIC_SOLICITED) }
         if type == IBV_QPT_UC { record.flags |= UInt8(FABRIC_UNRELIABLE) }
         switch request.pointee.opcode {
@@ -348,6 +342,8 @@ extension QueuePair {
         let writes = request.pointee.opcode == IBV_WR_RDMA_WRITE
         guard case .ring(let writer) = engine.writer(to: owner) else { return nil }
         return writer.placing { () -> ibv_wc_status? in
+            // Before its keys: another process that takes its slot has other keys.
+            let thread = engine.segment.thread(of: owner)
             let needed = writes ? IBV_ACCESS_REMOTE_WRITE : IBV_ACCESS_REMOTE_READ
             guard
                 let address = engine.segment.open(
@@ -356,7 +352,6 @@ extension QueuePair {
                     by: attributes.dest_qp_num, needed,
                     request.pointee.address, request.pointee.length)
             else { return IBV_WC_REM_ACCESS_ERR }
-            let thread = engine.segment.thread(of: owner)
             return switch local.exchange(with: thread, at: address, writes: writes) {
             case .done: IBV_WC_SUCCESS
             case .unmapped: IBV_WC_REM_ACCESS_ERR

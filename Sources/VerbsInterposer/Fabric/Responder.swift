@@ -10,9 +10,11 @@ struct ParkedRecord {
 
 extension fabric_record {
     /// False for what its source sent before it was reset.
-    func isOfThisLife(_ segment: Segment) -> Bool {
-        guard source < UInt32(FABRIC_QUEUE_PAIRS) else { return false }
-        return generation == UInt8(truncatingIfNeeded: segment.queuePair(source).pointee.generation)
+    func isOfThisLife(_ segment: Segment) -> Bool { generation == generationOfSource(segment) }
+
+    func generationOfSource(_ segment: Segment) -> UInt8 {
+        guard source < UInt32(FABRIC_QUEUE_PAIRS) else { return 0 }  // no queue pair, but an rdma_cm id
+        return UInt8(truncatingIfNeeded: segment.queuePair(source).pointee.generation)
     }
 }
 
@@ -67,8 +69,8 @@ extension QueuePair {
         return true
     }
 
-    /// An acknowledgement is owed for unreliable requests too: it tells the sender that its buffers
-    /// have been read. It never tells of an error.
+    /// An acknowledgement is owed for unreliable requests too, within a node: it tells the sender that its
+    /// buffers have been read. It never tells of an error.
     func carriedOut(_ record: fabric_record) {
         executed = record.sequence + 1
         oweAcknowledgement()
@@ -147,7 +149,8 @@ extension QueuePair {
         return outcome == .done && !isUnderWay(record, from: source) ? .gone : outcome
     }
 
-    /// Whether its sender still waits for a request.
+    /// Whether its sender still waits for a request. Asked after its thread was looked up: a process that
+    /// takes the sender's slot has one there only after the queue pair is gone.
     private func isUnderWay(_ record: fabric_record, from source: UInt32) -> Bool {
         let entry = engine.segment.queuePair(record.source)
         let state = fabric_load32(&entry.pointee.state)
@@ -344,18 +347,19 @@ extension QueuePair {
         guard let owner = engine.owner(of: attributes.dest_qp_num),
             let writer = engine.writer(to: owner)
         else { return forgiveAcknowledgement() }
+        if type == IBV_QPT_UC, case .link = writer { return forgiveAcknowledgement() }
         guard sendAnswers(writer) else { return !engine.isAlive(owner) && forgiveAcknowledgement() }
         var record = fabric_record()
         record.destination = attributes.dest_qp_num
         record.source = number
-        record.kind = UInt8((owesResend ? FABRIC_RESEND : FABRIC_ACK).rawValue)
-        record.sequence = refusal?.sequence ?? executed
+        let again = refusal == nil ? resendsFrom : nil
+        record.kind = UInt8((again == nil ? FABRIC_ACK : FABRIC_RESEND).rawValue)
+        record.sequence = refusal?.sequence ?? again ?? executed
         record.status = UInt8(truncatingIfNeeded: refusal?.status.rawValue ?? 0)
-        record.generation = generationShown
         guard writer.send(record, payload: 0, { _ in }) else {
             return !engine.isAlive(owner) && forgiveAcknowledgement()
         }
-        owesResend = false
+        resendsFrom = nil
         return forgiveAcknowledgement()
     }
 
@@ -398,18 +402,20 @@ extension QueuePair {
 
     /// After a receive was posted: as many as there are receives for.
     func takeParked() {
-        guard awaited != nil else { return }
+        guard let first = awaited else { return }
         (awaited, parkedDeadline) = (nil, 0)
-        guard !parked.isEmpty else { return askAgain() }
+        guard !parked.isEmpty else { return askAgain(from: first.sequence) }
+        let waiting = parked
+        parked = []  // what an error would drop
         var done = 0
-        while done < parked.count, !refusesRequests {
-            let next = parked[done]
+        while done < waiting.count, takesRequests, !refusesRequests {
+            let next = waiting[done]
             guard carryOut(next.record, next.payload, next.source) else { break }
             next.payload.deallocate()
             done += 1
         }
-        guard !parked.isEmpty else { return }  // an error has dropped them
-        parked.removeFirst(min(done, parked.count))
+        parked = Array(waiting[done...])
+        guard takesRequests, !refusesRequests else { return dropParked() }
         if let first = parked.first { beginWaiting(first.record) }
     }
 

@@ -31,6 +31,7 @@ struct RingWriter {
         guard let place = reserve(bytes) else { return false }
         var record = record
         record.bytes = UInt32(bytes)
+        record.generation = record.generationOfSource(segment)
         place.storeBytes(of: record, as: fabric_record.self)
         if payload > 0 { fill(place + Self.headerBytes) }
         fabric_store64(&ring.pointee.head, ring.pointee.head + UInt64(bytes))

@@ -53,20 +53,20 @@ struct Segment {
 
     func slot(_ number: UInt32) -> UnsafeMutablePointer<fabric_slot> { fabric_slot_at(header, number) }
 
-    /// A place for this process; nil when the job has too many.
+    /// A place for this process, where a former one has ended if there is such: each place takes room in
+    /// the segment that is never given back. nil when the job has too many.
     func takeSlot() -> UInt32? {
-        let me = UInt64(UInt32(bitPattern: getpid())) | UInt64(fabric_thread()) << 32
-        for pass in 0..<2 {
-            for number in 0..<UInt32(FABRIC_SLOTS) {
-                let slot = slot(number)
-                let owner = fabric_load64(slot)
-                if owner == 0 {
-                    if fabric_claim64(slot, 0, me) != 0 { return reset(number) }
-                } else if pass == 1, isGone(UInt32(owner >> 32)), fabric_claim64(slot, owner, me) != 0 {
-                    freeQueuePairs(of: number)
-                    return reset(number)
-                }
-            }
+        let me = UInt64(UInt32(bitPattern: getpid()))  // no thread until what a former one left is gone
+        for number in 0..<slotsUsed {
+            let owner = fabric_load64(slot(number))
+            guard owner >> 32 != 0, isGone(UInt32(owner >> 32)),
+                fabric_claim64(slot(number), owner, me) != 0
+            else { continue }
+            leave(number)
+            return reset(number) ? number : nil
+        }
+        for number in 0..<UInt32(FABRIC_SLOTS) where fabric_claim64(slot(number), 0, me) != 0 {
+            return reset(number) ? number : nil
         }
         return nil
     }
@@ -81,28 +81,37 @@ struct Segment {
         }
     }
 
-    private func reset(_ number: UInt32) -> UInt32 {
+    /// False, and the slot free again, when there is no room for its regions.
+    private func reset(_ number: UInt32) -> Bool {
         let slot = slot(number)
         slot.pointee.sleeping = 0
         fabric_store32(&slot.pointee.port, 0)
         _ = fabric_add64(&slot.pointee.life, 1)
         fabric_raise32(&header.pointee.slots_used, number + 1)
         for word in 0..<UInt32(FABRIC_SLOTS / 64) { fabric_store64(fabric_active_word(slot, word), 0) }
-        // Rings of a former owner hold what was meant for it.
+        // Rings of a former owner hold what was meant for it, and it may have ended while it wrote.
         for other in 0..<UInt32(FABRIC_SLOTS) {
             if let ring = ring(from: other, to: number) {
                 fabric_store64(&ring.pointee.tail, fabric_load64(&ring.pointee.head))
             }
+            if let ring = ring(from: number, to: other) { fabric_store32(&ring.pointee.placing, 0) }
         }
         if slot.pointee.regions == 0 {
             slot.pointee.regions = allocate(
                 UInt64(FABRIC_REGIONS) * UInt64(MemoryLayout<fabric_region>.stride))
         }
+        guard slot.pointee.regions != 0 else {
+            fabric_store64(slot, 0)
+            return false
+        }
         for i in 0..<UInt32(slot.pointee.regions_used) { region(number, i).pointee.key = 0 }
-        return number
+        fabric_store32(&slot.pointee.thread, fabric_thread())
+        return true
     }
 
-    private func freeQueuePairs(of number: UInt32) {
+    /// What a process that has ended has left behind under its slot's number.
+    private func leave(_ number: UInt32) {
+        releasePorts(of: number)
         for i in 0..<UInt32(FABRIC_MEMBERS) {
             let member = fabric_member_at(header, i)!
             let pair = fabric_load32(&member.pointee.queue_pair)
@@ -201,8 +210,11 @@ struct Segment {
         let rounded = (bytes + 4095) & ~4095
         let first = (UInt64(MemoryLayout<fabric_segment>.stride) + 4095) & ~4095
         _ = fabric_claim64(&header.pointee.used, 0, first)
-        let offset = fabric_add64(&header.pointee.used, rounded)
-        return offset + rounded <= UInt64(FABRIC_BYTES) ? offset : 0
+        while true {
+            let offset = fabric_load64(&header.pointee.used)
+            guard offset + rounded <= UInt64(FABRIC_BYTES) else { return 0 }
+            if fabric_claim64(&header.pointee.used, offset, offset + rounded) != 0 { return offset }
+        }
     }
 
     /// Wakes the helper thread of a process if it sleeps.

@@ -177,6 +177,7 @@ extension Engine {
     fileprivate func answerWaiting() {
         guard !acknowledging.isEmpty else { return }
         acknowledge()
-        links?.flush(urgentOnly: true)
+        links?.flush(urgentOnly: false)
+        if !acknowledging.isEmpty { leaveWork() }
     }
 }

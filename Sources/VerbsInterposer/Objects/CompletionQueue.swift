@@ -210,7 +210,7 @@ final class CompletionQueue {
         let context = Context.of(pointer.pointee.context)
         let asynchronous = context.forget(pointer)
         pthread_mutex_lock(&pointer.pointee.mutex)
-        while Int(pointer.pointee.comp_events_completed) != unacknowledgedEvents
+        while pointer.pointee.comp_events_completed != UInt32(truncatingIfNeeded: unacknowledgedEvents)
             || Int(pointer.pointee.async_events_completed) != asynchronous
         {
             pthread_cond_wait(&pointer.pointee.cond, &pointer.pointee.mutex)

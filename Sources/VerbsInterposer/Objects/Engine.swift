@@ -84,6 +84,7 @@ final class Engine {
                         Engine.current = nil
                         pthread_mutex_unlock(&Engine.mutex)
                     })
+                atexit { Engine.sendLast() }
             }
             segment.join(node, slot)
             fabric_admit_peers()
@@ -92,6 +93,20 @@ final class Engine {
             engine.helper = Helper(engine)
             return engine
         }
+    }
+
+    /// At exit(3): what this process has said, but not given to the kernel yet. Not for long, and not if
+    /// whoever has the lock never gives it back: a signal's handler may have called exit.
+    private static func sendLast() {
+        let end = fabric_now() + 200_000_000
+        repeat {
+            if pthread_mutex_trylock(&mutex) == 0 {
+                let isDone = current?.sendLast() ?? true
+                pthread_mutex_unlock(&mutex)
+                if isDone { return }
+            }
+            usleep(500)
+        } while fabric_now() < end
     }
 
     /// From the supervisor whose door FERMATA_VERBS names; without one, a segment of its own: a
@@ -326,6 +341,9 @@ final class Engine {
     }
 
     // MARK: rest
+
+    /// Work was left that nobody rings for: the helper looks after it, which may be asleep without a limit.
+    func leaveWork() { segment.wakeHelper(of: slot) }
 
     /// To be called when there was no progress: whether there can be any before the lock is taken
     /// again, but for records that come.

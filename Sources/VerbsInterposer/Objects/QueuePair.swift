@@ -66,7 +66,8 @@ final class QueuePair {
     var assembly: Assembly?
     /// After a request was dropped for want of a receive: the only one that is taken next.
     var resumesAt: UInt64?
-    var owesResend = false
+    /// Where the peer is to begin again, until it has been asked.
+    var resendsFrom: UInt64?
 
     /// A target's handle has no part in the traffic; its responders (see XRCResponder) have no
     /// handle that an application knows.
@@ -284,7 +285,7 @@ final class QueuePair {
         dropParked()
         (refusesRequests, refusal, answers) = (false, nil, [])
         dropAssembly()
-        (partial, resumesAt, owesResend, given) = (nil, nil, false, 0)
+        (partial, resumesAt, resendsFrom, given) = (nil, nil, nil, 0)
         hasToldLastReceive = false
         shared?.forget(self)
         engine.forget(self)

@@ -14,6 +14,8 @@ enum VerbsTests {
             }
         } + edges.map { name, rounds in
             TestCase("verbs.edge-\(name)", tags: ["verbs"]) { try edge(name, options.all ? 10 * rounds : rounds, $0) }
+        } + corners.map { name in
+            TestCase("verbs.corner-\(name)", tags: ["verbs"]) { try corner(name, $0) }
         } + hostPrograms.map { name, server, client, sign in
             TestCase("verbs.hosts-\(name)", tags: ["verbs"]) { try hosts(server, client, sign, $0) }
         } + [
@@ -121,6 +123,21 @@ enum VerbsTests {
         try expect(
             status == .exited(0) && run.outputText == "\(rounds) rounds\n",
             "\(what): \(status), '\(run.outputText)'\(run.complaint)")
+        try context.expectNothingLeft("after the job's end")
+    }
+
+    private static let corners = [
+        "short", "places", "again", "crowd", "read", "early", "doze", "last", "gone", "relink",
+    ]
+
+    /// What once went wrong at an unlucky moment, brought about on purpose.
+    private static func corner(_ name: String, _ context: TestContext) throws {
+        let program = try places(context).verbsBuilt + "/corners"
+        let run = try context.runJob("job", [program, name], options: options)
+        let status = try run.finish(seconds: 100, "corners \(name)")
+        try expect(
+            status == .exited(0) && run.outputText == "\(name): all right\n",
+            "\(status), '\(run.outputText)'\(run.complaint)")
         try context.expectNothingLeft("after the job's end")
     }
 
