@@ -3,6 +3,7 @@
 # hosts.sh SERVER CLIENT, two shell commands, the client's run when the server's has had a moment. Exit status and
 # output: the client's. 10.77.0.1 is the server's host, 10.77.0.2 the client's.
 set -euo pipefail
+. "$(dirname "$0")/rping-end.sh"
 trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
 hosts=()
 for number in 1 2; do
@@ -18,4 +19,7 @@ for number in 1 2; do
 done
 (FERMATA_NODE=1@10.77.0.1 exec nsenter --target "${hosts[1]}" --net sh -c "exec $1") >/dev/null 2>&1 &
 sleep 0.5
-FERMATA_NODE=2@10.77.0.2 on 2 sh -c "$2"
+status=0
+FERMATA_NODE=2@10.77.0.2 on 2 sh -c "$2" 2>client.err || status=$?
+cat client.err >&2
+exit "$(status_but_for_race $status client.err)"
