@@ -132,13 +132,20 @@ enum VerbsTests {
 
     /// What once went wrong at an unlucky moment, brought about on purpose.
     private static func corner(_ name: String, _ context: TestContext) throws {
-        let program = try places(context).verbsBuilt + "/corners"
-        let run = try context.runJob("job", [program, name], options: options)
-        let status = try run.finish(seconds: 100, "corners \(name)")
-        try expect(
-            status == .exited(0) && run.outputText == "\(name): all right\n",
-            "\(status), '\(run.outputText)'\(run.complaint)")
+        try runs(["corners", name], saying: "\(name): all right\n", seconds: 100, context)
         try context.expectNothingLeft("after the job's end")
+    }
+
+    /// One of our programs, as a job, ends well and says just that.
+    private static func runs(
+        _ command: [String], saying words: String, seconds: Double, _ context: TestContext
+    ) throws {
+        let program = try places(context).verbsBuilt + "/" + command[0]
+        let run = try context.runJob("job", [program] + command.dropFirst(), options: options)
+        let status = try run.finish(seconds: seconds, "the program")
+        try expect(
+            status == .exited(0) && run.outputText == words,
+            "\(status), '\(run.outputText)'\(run.complaint)")
     }
 
     /// Each side of an rdma_cm connection is told that the other has died, and ends, before the
@@ -172,22 +179,12 @@ enum VerbsTests {
     ]
 
     private static func edge(_ name: String, _ rounds: Int, _ context: TestContext) throws {
-        let program = try places(context).verbsBuilt + "/edges"
-        let run = try context.runJob("job", [program, name, "\(rounds)"], options: options)
-        let status = try run.finish(seconds: 120, "the program")
-        try expect(
-            status == .exited(0) && run.outputText == "\(rounds) rounds\n",
-            "\(status), '\(run.outputText)'\(run.complaint)")
+        try runs(["edges", name, "\(rounds)"], saying: "\(rounds) rounds\n", seconds: 120, context)
     }
 
     /// What is destroyed while its event is not acknowledged yet waits for that, and ends then.
     private static func lateAcknowledgement(_ context: TestContext) throws {
-        let program = try places(context).verbsBuilt + "/acknowledge"
-        let run = try context.runJob("job", [program, "200"], options: options)
-        let status = try run.finish(seconds: 60, "the program")
-        try expect(
-            status == .exited(0) && run.outputText == "200 rounds\n",
-            "\(status), '\(run.outputText)'\(run.complaint)")
+        try runs(["acknowledge", "200"], saying: "200 rounds\n", seconds: 60, context)
     }
 
     /// Two jobs on one host use the same numbers, keys and LID, and never meet.
