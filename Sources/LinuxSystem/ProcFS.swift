@@ -208,7 +208,7 @@ public struct ProcessStatistics: Sendable {
     }
 }
 
-/// A line of /proc/PID/maps, with the flags of smaps where they were read.
+/// A line of /proc/PID/maps, with what only smaps tells where that was read.
 public struct MappingEntry: Sendable {
     public var start: UInt64 = 0
     public var end: UInt64 = 0
@@ -220,6 +220,8 @@ public struct MappingEntry: Sendable {
     public var path = ""
     /// Two-letter VmFlags of smaps, empty when not read.
     public var flags: [String] = []
+    /// Protection key (pkeys(7)) of smaps, 0 when not read.
+    public var protectionKey: UInt32 = 0
 
     public var bytes: UInt64 { end - start }
     /// Also of a System V segment, whose "inode" is its id and may be 0.
@@ -237,6 +239,10 @@ public struct MappingEntry: Sendable {
                 if line.starts(with: "VmFlags:") {
                     result[result.count - 1].flags =
                         line.dropFirst(8).split(separator: 32).map(\.text)
+                } else if line.starts(with: "ProtectionKey:") {
+                    var scanner = ByteScanner(line.dropFirst(14))
+                    scanner.skipBlanks()
+                    result[result.count - 1].protectionKey = UInt32(scanner.decimal())
                 }
                 continue
             }

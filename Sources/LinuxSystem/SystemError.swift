@@ -86,4 +86,5 @@ public enum SystemCall: Int, Sendable {
     case copyFileRange = 326, semtimedop = 220, pipe2 = 293, timerfdCreate = 283, timerfdGettime = 287,
         mlockall = 151, personality = 135, setpriority = 141, inotifyInit1 = 294
     case epollCreate1 = 291, getcpu = 309, recvmsg = 47, mlock2 = 325, sendto = 44
+    case pkeyMprotect = 329, pkeyAlloc = 330, pkeyFree = 331
 }

@@ -95,6 +95,7 @@ public final class JobCapture {
             threadCount += process.threads.count
         }
         for work in context.openFiles.deferred { try work() }
+        readClocks()
         try TCPCapture(context: context).checkAcceptQueues()
         try LockCapture(context: context).capture(captured)
         var systemV = SystemVCapture(context: context)
@@ -130,17 +131,22 @@ public final class JobCapture {
             $0.bootID = (try? ProcFS.text("/proc/sys/kernel/random/boot_id").trimmed) ?? ""
             $0.cpuModel = cpuModel()
         }
-        context.inventory.clocks = .with {
-            $0.realtimeNs = Clock.realtime()
-            $0.monotonicNs = Clock.monotonic() + offset("monotonic")
-            $0.boottimeNs = Clock.boottime() + offset("boottime")
-        }
         if let vdso = (try? MappingEntry.list(processes.first?.anchor ?? 0))?.first(where: {
             $0.path == "[vdso]"
         }),
             let bytes = try? processes[0].memory.read(vdso.start, count: Int(vdso.bytes))
         {
             context.inventory.vdso = Data(bytes)
+        }
+    }
+
+    /// After the time that is left to every timer was read: one may then expire a little late
+    /// by the job's clocks, as on any busy machine, but never early.
+    private func readClocks() {
+        context.inventory.clocks = .with {
+            $0.realtimeNs = Clock.realtime()
+            $0.monotonicNs = Clock.monotonic() + offset("monotonic")
+            $0.boottimeNs = Clock.boottime() + offset("boottime")
         }
     }
 

@@ -23,6 +23,7 @@
 
 enum { DEPTH = 16, SMALL = 64, LARGE = 64 << 20, SPOKES = 80, PROCESSES = 1700, PORT = 7471 };
 static const char *name;
+static uint8_t local_ack_timeout = 17;  // of 4.096 us * 2^17, a half second; three times tried again
 static int rank, wire = -1;
 
 #define MUST(condition, ...) do { if (!(condition)) { \
@@ -114,7 +115,7 @@ static void connect_to(struct ibv_qp *qp, uint32_t number) {
     OK(ibv_modify_qp(qp, &a, IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN
         | (reliable ? IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER : 0)));
     a = (struct ibv_qp_attr){
-        .qp_state = IBV_QPS_RTS, .timeout = 17, .retry_cnt = 3, .rnr_retry = 7, .max_rd_atomic = 4};
+        .qp_state = IBV_QPS_RTS, .timeout = local_ack_timeout, .retry_cnt = 3, .rnr_retry = 7, .max_rd_atomic = 4};
     OK(ibv_modify_qp(qp, &a, IBV_QP_STATE | IBV_QP_SQ_PSN | (reliable ? IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT
         | IBV_QP_RNR_RETRY | IBV_QP_MAX_QP_RD_ATOMIC : 0)));
 }
@@ -345,6 +346,7 @@ static void hub(void) {
 }
 // They all connect while the hub is stopped, so that it finds them in its backlog together.
 static void come_together(void) {
+    local_ack_timeout = 21;                  // the first wait for the last of a hundred while the hub is stopped
     crowd = mmap(NULL, sizeof *crowd, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pid_t pids[SPOKES + 1];
     fflush(stdout);

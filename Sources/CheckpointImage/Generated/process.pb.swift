@@ -366,6 +366,9 @@ public nonisolated struct ImageMemory: Sendable {
   /// index into Inventory.block_files
   public var pagesFile: UInt32 = 0
 
+  /// bit n: key n is allocated (pkey_alloc(2))
+  public var protectionKeys: UInt32 = 0
+
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
   public init() {}
@@ -400,6 +403,9 @@ public nonisolated struct ImageMapping: Sendable {
 
   /// shared file mapping that may be written
   public var writableFile: Bool = false
+
+  /// pkeys(7)
+  public var protectionKey: UInt32 = 0
 
   public var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1068,7 +1074,7 @@ nonisolated extension ImageThread: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension ImageMemory: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Memory"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}mappings\0\u{1}layout\0\u{3}auxiliary_vector\0\u{3}vdso_start\0\u{3}vdso_bytes\0\u{3}pages_file\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}mappings\0\u{1}layout\0\u{3}auxiliary_vector\0\u{3}vdso_start\0\u{3}vdso_bytes\0\u{3}pages_file\0\u{3}protection_keys\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1082,6 +1088,7 @@ nonisolated extension ImageMemory: SwiftProtobuf.Message, SwiftProtobuf._Message
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.vdsoStart) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.vdsoBytes) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.pagesFile) }()
+      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.protectionKeys) }()
       default: break
       }
     }
@@ -1106,6 +1113,9 @@ nonisolated extension ImageMemory: SwiftProtobuf.Message, SwiftProtobuf._Message
     if self.pagesFile != 0 {
       try visitor.visitSingularUInt32Field(value: self.pagesFile, fieldNumber: 6)
     }
+    if self.protectionKeys != 0 {
+      try visitor.visitSingularUInt32Field(value: self.protectionKeys, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1116,6 +1126,7 @@ nonisolated extension ImageMemory: SwiftProtobuf.Message, SwiftProtobuf._Message
     if lhs.vdsoStart != rhs.vdsoStart {return false}
     if lhs.vdsoBytes != rhs.vdsoBytes {return false}
     if lhs.pagesFile != rhs.pagesFile {return false}
+    if lhs.protectionKeys != rhs.protectionKeys {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1123,7 +1134,7 @@ nonisolated extension ImageMemory: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension ImageMapping: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".Mapping"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}start\0\u{1}bytes\0\u{1}protection\0\u{1}shared\0\u{1}backing\0\u{1}object\0\u{1}offset\0\u{1}flags\0\u{1}extents\0\u{3}writable_file\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}start\0\u{1}bytes\0\u{1}protection\0\u{1}shared\0\u{1}backing\0\u{1}object\0\u{1}offset\0\u{1}flags\0\u{1}extents\0\u{3}writable_file\0\u{3}protection_key\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1141,6 +1152,7 @@ nonisolated extension ImageMapping: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 8: try { try decoder.decodeSingularUInt32Field(value: &self.flags) }()
       case 9: try { try decoder.decodeRepeatedUInt64Field(value: &self.extents) }()
       case 10: try { try decoder.decodeSingularBoolField(value: &self.writableFile) }()
+      case 11: try { try decoder.decodeSingularUInt32Field(value: &self.protectionKey) }()
       default: break
       }
     }
@@ -1177,6 +1189,9 @@ nonisolated extension ImageMapping: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if self.writableFile != false {
       try visitor.visitSingularBoolField(value: self.writableFile, fieldNumber: 10)
     }
+    if self.protectionKey != 0 {
+      try visitor.visitSingularUInt32Field(value: self.protectionKey, fieldNumber: 11)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1191,6 +1206,7 @@ nonisolated extension ImageMapping: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs.flags != rhs.flags {return false}
     if lhs.extents != rhs.extents {return false}
     if lhs.writableFile != rhs.writableFile {return false}
+    if lhs.protectionKey != rhs.protectionKey {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

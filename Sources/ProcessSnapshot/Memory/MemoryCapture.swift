@@ -210,8 +210,8 @@ struct MemoryCapture {
     }
 
     /// Adds what only smaps tells. It walks page tables, so it is read from the frozen copy in
-    /// fork mode; a copy's locks are the exception, they are not inherited. `absent`: what a mapping
-    /// has that is not there.
+    /// fork mode; exceptions are a copy's locks, which are not inherited, and protection keys of
+    /// memory that the copy has not got. `absent`: what a mapping has that is not there.
     static func addFlags(_ memory: inout ImageMemory, from pid: pid_t, absent: Flag? = nil) throws {
         let entries = try MappingEntry.list(pid, flags: true)
         var next = 0
@@ -222,6 +222,7 @@ struct MemoryCapture {
                 memory.mappings[i].flags |= absent?.rawValue ?? 0
                 continue
             }
+            memory.mappings[i].protectionKey = entries[next].protectionKey
             for flag in Flag.allCases where entries[next].flags.contains(flag.letters) {
                 memory.mappings[i].flags |= flag.rawValue
             }

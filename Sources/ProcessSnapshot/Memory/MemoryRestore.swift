@@ -68,32 +68,39 @@ struct MemoryRestore {
 
     /// Maps everything. `descriptors`: the stub's number for each file that is mapped.
     func map(_ stub: Stub, descriptors: MappedDescriptors) throws {
+        let keys = ProtectionKeys(memory)
+        try keys.claim(stub)
         for mapping in memory.mappings {
-            let fixed: UInt64 = 0x100000
-            var flags = fixed | UInt64(mapping.shared ? MAP_SHARED : MAP_PRIVATE)
-            var fd = UInt64.max
-            var offset = mapping.offset
-            if mapping.backing == .anonymous || mapping.backing == .sharedMemory && !mapping.shared {
-                if mapping.backing == .anonymous { flags |= UInt64(MAP_ANONYMOUS); offset = 0 }
-                if has(mapping, .growsDown) { flags |= 0x100 }
-                if has(mapping, .noReserve) { flags |= 0x4000 }
-            }
-            if mapping.shared && mapping.backing == .anonymous {
-                throw RestoreError("shared anonymous mapping without an object")
-            }
-            if mapping.backing != .anonymous {
-                if mapping.backing == .sharedMemory,
-                    context.inventory.sharedMemory[Int(mapping.object)].kind == .systemV
-                {
-                    try attach(mapping, stub)
-                    continue
-                }
-                fd = UInt64(try descriptors.number(for: mapping))
-            }
-            try stub.call(
-                .mmap, mapping.start, mapping.bytes, UInt64(mapping.protection), flags, fd, offset,
-                what: "map 0x\(String(mapping.start, radix: 16))")
+            try map(mapping, stub, descriptors)
+            try keys.give(mapping, stub)
         }
+        try keys.release(stub)
+    }
+
+    private func map(_ mapping: ImageMapping, _ stub: Stub, _ descriptors: MappedDescriptors) throws {
+        let fixed: UInt64 = 0x100000
+        var flags = fixed | UInt64(mapping.shared ? MAP_SHARED : MAP_PRIVATE)
+        var fd = UInt64.max
+        var offset = mapping.offset
+        if mapping.backing == .anonymous || mapping.backing == .sharedMemory && !mapping.shared {
+            if mapping.backing == .anonymous { flags |= UInt64(MAP_ANONYMOUS); offset = 0 }
+            if has(mapping, .growsDown) { flags |= 0x100 }
+            if has(mapping, .noReserve) { flags |= 0x4000 }
+        }
+        if mapping.shared && mapping.backing == .anonymous {
+            throw RestoreError("shared anonymous mapping without an object")
+        }
+        if mapping.backing != .anonymous {
+            if mapping.backing == .sharedMemory,
+                context.inventory.sharedMemory[Int(mapping.object)].kind == .systemV
+            {
+                return try attach(mapping, stub)
+            }
+            fd = UInt64(try descriptors.number(for: mapping))
+        }
+        try stub.call(
+            .mmap, mapping.start, mapping.bytes, UInt64(mapping.protection), flags, fd, offset,
+            what: "map 0x\(String(mapping.start, radix: 16))")
     }
 
     private func attach(_ mapping: ImageMapping, _ stub: Stub) throws {

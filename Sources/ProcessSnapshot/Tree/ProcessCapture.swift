@@ -154,10 +154,11 @@ struct ProcessCapture {
             result.xstatePermission = try remote.read(UInt64.self)
         }
         result.memory = try MemoryCapture(context: context, process: process).capture(brk: brk)
-        if status.lockedKiB > 0 {
+        result.memory.protectionKeys = try ProtectionKeys.allocated(remote)
+        if status.lockedKiB > 0 || result.memory.protectionKeys != 0 {
             try MemoryCapture.addFlags(&result.memory, from: process.anchor)
-            result.lockFuture = try MemoryCapture.isScratchLocked(process)
         }
+        if status.lockedKiB > 0 { result.lockFuture = try MemoryCapture.isScratchLocked(process) }
     }
 
     /// Dispositions (sigaction(2)). /proc names only those that are caught or ignored, and flags

@@ -3,17 +3,26 @@
 # listens, or has had a second (listeners of rdma_cm are not to be seen). Exit status 0: both ended with it; a server
 # that goes on is ended. Output: the client's.
 set -uo pipefail
-. "$(dirname "$0")/rping-end.sh"
-sh -c "exec $1" >server.out 2>&1 & server=$!
-for _ in $(seq 50); do
-    grep -qs ' 0A ' /proc/net/tcp /proc/net/tcp6 && break
-    sleep 0.02
+. "$(dirname "$0")/faults-of-others.sh"
+
+# Runs both; what they said is in server.out and client.err, how they ended in $status and $ended.
+play() {
+    sh -c "exec $1" >server.out 2>&1 & local server=$!
+    for _ in $(seq 50); do
+        grep -qs ' 0A ' /proc/net/tcp /proc/net/tcp6 && break
+        sleep 0.02
+    done
+    sleep 0.1
+    sh -c "exec $2" 2>client.err; status=$(status_but_for_race $? client.err)
+    for _ in $(seq 50); do kill -0 $server 2>/dev/null || break; sleep 0.02; done
+    if kill $server 2>/dev/null; then wait $server 2>/dev/null; ended=0; return; fi
+    wait $server; ended=$(status_but_for_race $? server.out)
+}
+
+for _ in $(seq 5); do
+    play "$1" "$2"
+    could_not_report client.err server.out || break
 done
-sleep 0.1
-sh -c "exec $2" 2>client.err; status=$(status_but_for_race $? client.err)
 cat client.err >&2
-for _ in $(seq 50); do kill -0 $server 2>/dev/null || break; sleep 0.02; done
-if kill $server 2>/dev/null; then wait $server 2>/dev/null; exit $status; fi
-wait $server; ended=$(status_but_for_race $? server.out)
 [ $ended -eq 0 ] || { echo "the server ended with $ended:"; tail -5 server.out; }
 exit $((status ? status : ended))

@@ -5,7 +5,7 @@
 # Ports of the connection manager are the job's own. Nothing outside tells when the server listens, so
 # the client tries again; what each printed comes at the end. With SERVER_NODE and CLIENT_NODE each is on the
 # node of that number.
-. "$(dirname "$0")/rping-end.sh"
+. "$(dirname "$0")/faults-of-others.sh"
 FERMATA_NODE=${SERVER_NODE:-0} rping -s -a 127.0.0.1 -C "$1" -V >server.out 2>&1 &
 server=$!
 for try in 1 2 3 4 5; do
