@@ -14,17 +14,17 @@ enum MPIPrograms {
     /// The stencil over each way in which messages travel on one host.
     private static let stencils: [JobProgram] = [
         // Shared memory; large messages by process_vm_readv of the peer's memory (CMA).
-        stencil("openmpi-cma", library: "openmpi", openMPI + ["--mca", "btl", "vader,self"], 2500),
+        stencil("openmpi-cma", library: "openmpi", openMPI + ["--mca", "btl", "vader,self"], 1200),
         // Shared memory only: everything is copied through the segments in /dev/shm.
         stencil(
             "openmpi-shm", library: "openmpi",
             openMPI + [
                 "--mca", "btl", "vader,self",
                 "--mca", "btl_vader_single_copy_mechanism", "none",
-            ], 2500),
-        stencil("openmpi-tcp", library: "openmpi", openMPI + ["--mca", "btl", "tcp,self"], 2000),
+            ], 1200),
+        stencil("openmpi-tcp", library: "openmpi", openMPI + ["--mca", "btl", "tcp,self"], 1000),
         // MPICH spins where Open MPI yields: fewer steps for the same time.
-        stencil("mpich", library: "mpich", ["mpiexec.mpich", "-n", "4"], 600),
+        stencil("mpich", library: "mpich", ["mpiexec.mpich", "-n", "4"], 200),
     ]
 
     /// Launcher and two ranks with the library's threads: small enough to be restarted often, and
@@ -72,7 +72,7 @@ enum MPIPrograms {
     private static let lammps = JobProgram(
         name: "lammps",
         command: { _ in
-            openMPI + ["lmp", "-in", "in.melt", "-var", "steps", "6000", "-log", "none"]
+            openMPI + ["lmp", "-in", "in.melt", "-var", "steps", "3000", "-log", "none"]
         },
         environment: ["OMP_NUM_THREADS": "1"],
         needs: { _ in ["mpirun.openmpi", "lmp"] },
@@ -95,7 +95,7 @@ enum MPIPrograms {
     private static let ring = JobProgram(
         name: "mpi4py",
         // Debian's own Python: mpi4py belongs to it, not to the first python3 in PATH.
-        command: { openMPI + ["/usr/bin/python3", "\($0.sources)/mpi4py/ring.py", "8000"] },
+        command: { openMPI + ["/usr/bin/python3", "\($0.sources)/mpi4py/ring.py", "4000"] },
         needs: { _ in ["mpirun.openmpi", "/usr/lib/python3/dist-packages/mpi4py"] },
         tags: ["mpi", "openmpi"])
 }

@@ -16,7 +16,7 @@ enum PlainPrograms {
 
     private static let openMP = JobProgram(
         name: "openmp",
-        command: { ["\($0.built)/tasks", "1800"] },
+        command: { ["\($0.built)/tasks", "900"] },
         environment: ["OMP_NUM_THREADS": "4"],
         needs: { ["\($0.built)/tasks"] })
 
@@ -33,18 +33,18 @@ enum PlainPrograms {
 
     private static let pipeline = JobProgram(
         name: "pipeline",
-        command: { ["bash", "\($0.sources)/shell/pipeline.sh", "500000"] },
+        command: { ["bash", "\($0.sources)/shell/pipeline.sh", "250000"] },
         needs: { _ in ["bash", "awk", "sed"] },
         results: ["digest.txt"])
 
     private static let processes = JobProgram(
         name: "processes",
-        command: { ["bash", "\($0.sources)/shell/processes.sh", "1000"] },
+        command: { ["bash", "\($0.sources)/shell/processes.sh", "500"] },
         needs: { _ in ["bash"] })
 
     private static let sqlite = JobProgram(
         name: "sqlite",
-        command: { ["bash", "\($0.sources)/sqlite/transactions.sh", "3000"] },
+        command: { ["bash", "\($0.sources)/sqlite/transactions.sh", "1500"] },
         needs: { _ in ["sqlite3", "stdbuf"] },
         results: ["dump.sql"],
         changesFilesInPlace: true)
@@ -54,19 +54,19 @@ enum PlainPrograms {
         command: {
             [
                 "java", "-Xmx256m", "-XX:+UseG1GC", "-XX:ParallelGCThreads=4",
-                "-XX:ConcGCThreads=2", "-cp", "\($0.built)/java", "Churn", "2000",
+                "-XX:ConcGCThreads=2", "-cp", "\($0.built)/java", "Churn", "1000",
             ]
         },
         needs: { ["java", "\($0.built)/java/Churn.class"] })
 
     private static let node = JobProgram(
         name: "node",
-        command: { ["node", "\($0.sources)/node/loopback.js", "900"] },
+        command: { ["node", "\($0.sources)/node/loopback.js", "450"] },
         needs: { _ in ["node"] })
 
     private static let go = JobProgram(
         name: "go",
-        command: { ["\($0.built)/gochurn", "550"] },
+        command: { ["\($0.built)/gochurn", "250"] },
         needs: { ["\($0.built)/gochurn"] })
 
     /// Short decay times: jemalloc purges all the time instead of after ten seconds.
@@ -82,6 +82,6 @@ enum PlainPrograms {
     /// The same under the C library's malloc, which grows by brk and gives back by munmap.
     private static let malloc = JobProgram(
         name: "malloc",
-        command: { ["\($0.built)/churn", "1500"] },
+        command: { ["\($0.built)/churn", "700"] },
         needs: { ["\($0.built)/churn"] })
 }
