@@ -3,10 +3,11 @@
 //
 //   corners CASE
 //
-// Within a node: short places. Between two nodes: again crowd read early doze last. By rdma_cm: gone relink
+// Within a node: short places spin. Between two nodes: again crowd read early doze last. By rdma_cm: gone relink
 // (relink between two nodes). What is wrong is said on stdout, exit status 1; otherwise "CASE: all right".
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <infiniband/verbs.h>
 #include <rdma/rdma_cma.h>
@@ -24,6 +25,7 @@
 enum { DEPTH = 16, SMALL = 64, LARGE = 64 << 20, SPOKES = 80, PROCESSES = 1700, PORT = 7471 };
 static const char *name;
 static uint8_t local_ack_timeout = 17;  // of 4.096 us * 2^17, a half second; three times tried again
+static double between_polls = 0;        // s; 0: spins
 static int rank, wire = -1;
 
 #define MUST(condition, ...) do { if (!(condition)) { \
@@ -144,8 +146,10 @@ static void expect(uint64_t id, enum ibv_wc_status status) {
     struct ibv_wc wc;
     double end = now() + 15;
     int n;
-    while ((n = ibv_poll_cq(cq, 1, &wc)) == 0)
+    while ((n = ibv_poll_cq(cq, 1, &wc)) == 0) {
         MUST(now() < end, "request %llu never completes", (unsigned long long)id);
+        if (between_polls > 0) pause_for(between_polls);
+    }
     MUST(n == 1 && wc.wr_id == id && wc.status == status, "request %llu: %s; expected %llu: %s",
          (unsigned long long)wc.wr_id, ibv_wc_status_str(wc.status), (unsigned long long)id, ibv_wc_status_str(status));
 }
@@ -346,7 +350,8 @@ static void hub(void) {
 }
 // They all connect while the hub is stopped, so that it finds them in its backlog together.
 static void come_together(void) {
-    local_ack_timeout = 21;                  // the first wait for the last of a hundred while the hub is stopped
+    local_ack_timeout = 21;                  // the first wait for the last of eighty while the hub is stopped
+    between_polls = 0.02;                    // eighty that spin would leave the hub no processor
     crowd = mmap(NULL, sizeof *crowd, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pid_t pids[SPOKES + 1];
     fflush(stdout);
@@ -370,6 +375,51 @@ static void come_together(void) {
         if (i == SPOKES) crowd->go = 4;
         MUST(waitpid(pids[i], &status, 0) == pids[i] && status == 0, "process %d ended with status 0x%x", i, status);
     }
+}
+
+// Eight per processor spin for two seconds: their helper threads leave the processors to what else runs there.
+static long sleeps_of_helpers(void) {
+    long all = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    for (struct dirent *task; (task = readdir(tasks)); ) {
+        char path[300], line[100];
+        if (atoi(task->d_name) <= 0 || atoi(task->d_name) == getpid()) continue;
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
+        FILE *status = fopen(path, "r");
+        MUST(status, "%s", path);
+        long one = -1;
+        while (fgets(line, sizeof line, status)) sscanf(line, "voluntary_ctxt_switches: %ld", &one);
+        MUST(one >= 0, "%s tells no switches", path);
+        all += one, fclose(status);
+    }
+    closedir(tasks);
+    return all;
+}
+static void spin(int i) {
+    struct ibv_wc wc;
+    rank = i;
+    open_device(4096);
+    make(IBV_QPT_RC);                        // without one the helpers have nothing to look at
+    add_one(&crowd->made);
+    wait_until(&crowd->go, 1);
+    long sleeps = sleeps_of_helpers();
+    double begin = now();
+    while (now() < begin + 2) MUST(ibv_poll_cq(cq, 1, &wc) == 0, "a completion of nothing");
+    sleeps = sleeps_of_helpers() - sleeps;
+    MUST(sleeps < 250 * (now() - begin), "they slept %ld times in %.3f s", sleeps, now() - begin);
+    exit(0);
+}
+static void spin_together(void) {
+    int all = 8 * (int)sysconf(_SC_NPROCESSORS_ONLN), status;
+    crowd = mmap(NULL, sizeof *crowd, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    for (int i = 0; i < all; i++) {
+        pid_t pid = fork();
+        MUST(pid >= 0, "fork");
+        if (pid == 0) spin(i);
+    }
+    wait_until(&crowd->made, all);
+    crowd->go = 1;
+    for (int i = 0; i < all; i++) MUST(wait(&status) > 0 && status == 0, "a process ended with status 0x%x", status);
 }
 
 // MARK: rdma_cm
@@ -506,6 +556,7 @@ int main(int argc, char **argv) {
         void (*director)(const pid_t[2], int[2]); int rounds; } cases[] = {
         {"short", {short_receive}, false, NULL, 1}, {"places", {places}, false, NULL, 1},
         {"crowd", {come_together}, false, NULL, 1},
+        {"spin", {spin_together}, false, NULL, 1},
         {"again", {bind_and_send, receive_late}, true, NULL, 1},
         {"read", {read_large, withdraw}, true, direct_reads, 1},
         {"early", {send_early, not_ready}, true, NULL, 1},

@@ -129,9 +129,12 @@ func startThread(
 
 /// The thread that makes progress while the application does not poll: for receivers that wait in
 /// ibv_get_cq_event or compute. It sleeps on a futex; while the application polls it only looks in
-/// a thousand times a second, and takes nothing from it.
+/// now and then, and takes nothing from it.
 final class Helper {
     private let engine: Engine
+    /// Of this host. Counted again now and then: a job may wake up on another.
+    private var processors = 1
+    private var looks = 0
 
     init(_ engine: Engine) {
         self.engine = engine
@@ -147,6 +150,8 @@ final class Helper {
         let slot = engine.segment.slot(engine.slot)
         fabric_store32(&slot.pointee.thread, fabric_thread())
         while Engine.current === engine {
+            if looks & 255 == 0 { processors = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+            looks &+= 1
             let rung = fabric_load32(&slot.pointee.doorbell)
             let (isPolled, pause) = Engine.locked { () -> (Bool, Int64) in
                 let isPolled = engine.isPolled
@@ -158,13 +163,21 @@ final class Helper {
                     engine.ringFromNowOn()
                 }
                 if engine.connections.connected > 0 { engine.checkConnections() }
-                let pause = engine.pause(isPolled: isPolled)
-                engine.dozes = pause != Engine.tick
-                return (isPolled, pause)
+                engine.dozes = !isPolled && !engine.hasTimers
+                return (isPolled, engine.dozes ? engine.doze : tick)
             }
             if !isPolled, engine.segment.hasRecords(for: engine.slot) { continue }
             _ = fabric_futex_wait(&slot.pointee.doorbell, rung, pause)
         }
+    }
+
+    /// Nanoseconds between looks while something has to be looked at: a millisecond as long as every
+    /// process has a processor. Where they share processors, the helpers of a host together look in 500
+    /// times a second per processor: a thousand wake-ups in one session, beside threads that spin, make
+    /// Linux 6.18 run no other session, nor ksoftirqd, for seconds (sched(7), "The autogroup feature").
+    private var tick: Int64 {
+        let share = (Int(engine.segment.slotsUsed) + processors - 1) / processors
+        return 1_000_000 * (share > 1 ? Int64(min(2 * share, 100)) : 1)
     }
 }
 
@@ -176,16 +189,13 @@ extension Engine {
         armedQueues == 0 ? polls != pollsSeen : vainPolls > Self.spinning
     }
 
-    /// How long the helper may sleep, in nanoseconds; -1: until the doorbell rings. What is posted
-    /// meanwhile does not wake it: the answer does, unless the peer has died, which nobody rings for.
-    fileprivate func pause(isPolled: Bool) -> Int64 {
-        if isPolled || hasTimers { return Self.tick }
-        return connections.connected > 0 || hasNumbered ? Self.peerCheck : -1
-    }
+    /// How long the helper may sleep when there is nothing to look at, in nanoseconds; -1: until the
+    /// doorbell rings. What is posted meanwhile does not wake it: the answer does, unless the peer has
+    /// died, which nobody rings for.
+    fileprivate var doze: Int64 { connections.connected > 0 || hasNumbered ? Self.peerCheck : -1 }
 
     /// Polls that found nothing, after which a thread is taken to spin.
     fileprivate static var spinning: Int { 16 }
-    fileprivate static var tick: Int64 { 1_000_000 }
     private static var peerCheck: Int64 { 500_000_000 }
 
     /// Twice a second: whether the processes at the other ends of rdma_cm connections live.

@@ -4,6 +4,7 @@
 # output: the client's. 10.77.0.1 is the server's host, 10.77.0.2 the client's.
 set -euo pipefail
 . "$(dirname "$0")/faults-of-others.sh"
+server=$1 client=$2
 trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
 hosts=()
 for number in 1 2; do
@@ -18,18 +19,16 @@ for number in 1 2; do
     on $number ip link set lo up
 done
 play() {
-    (FERMATA_NODE=1@10.77.0.1 exec nsenter --target "${hosts[1]}" --net sh -c "exec $1") >/dev/null 2>&1 &
-    local server=$!
+    (FERMATA_NODE=1@10.77.0.1 exec nsenter --target "${hosts[1]}" --net sh -c "exec $server") >/dev/null 2>&1 &
+    local pid=$!
     sleep 0.5
     status=0
-    FERMATA_NODE=2@10.77.0.2 on 2 sh -c "$2" 2>client.err || status=$?
-    kill $server 2>/dev/null || true
-    wait $server || true
+    FERMATA_NODE=2@10.77.0.2 on 2 sh -c "$client" 2>client.err || status=$?
+    status=$(status_but_for_race $status client.err)
+    kill $pid 2>/dev/null || true
+    wait $pid || true
 }
 
-for _ in $(seq 5); do
-    play "$1" "$2"
-    could_not_report client.err || break
-done
+play_until_measured client.err
 cat client.err >&2
-exit "$(status_but_for_race $status client.err)"
+exit $status

@@ -4,25 +4,25 @@
 # that goes on is ended. Output: the client's.
 set -uo pipefail
 . "$(dirname "$0")/faults-of-others.sh"
+server=$1 client=$2
 
-# Runs both; what they said is in server.out and client.err, how they ended in $status and $ended.
+# Runs both; what they said is in server.out and client.err, how they ended in $status and $ended, 0 for a server that
+# went on. $status is the server's where the client's is 0.
 play() {
-    sh -c "exec $1" >server.out 2>&1 & local server=$!
+    sh -c "exec $server" >server.out 2>&1 & local pid=$!
     for _ in $(seq 50); do
         grep -qs ' 0A ' /proc/net/tcp /proc/net/tcp6 && break
         sleep 0.02
     done
     sleep 0.1
-    sh -c "exec $2" 2>client.err; status=$(status_but_for_race $? client.err)
-    for _ in $(seq 50); do kill -0 $server 2>/dev/null || break; sleep 0.02; done
-    if kill $server 2>/dev/null; then wait $server 2>/dev/null; ended=0; return; fi
-    wait $server; ended=$(status_but_for_race $? server.out)
+    sh -c "exec $client" 2>client.err; status=$(status_but_for_race $? client.err)
+    for _ in $(seq 50); do kill -0 $pid 2>/dev/null || break; sleep 0.02; done
+    if kill $pid 2>/dev/null; then wait $pid 2>/dev/null; ended=0; return; fi
+    wait $pid; ended=$(status_but_for_race $? server.out)
+    status=$((status ? status : ended))
 }
 
-for _ in $(seq 5); do
-    play "$1" "$2"
-    could_not_report client.err server.out || break
-done
+play_until_measured client.err server.out
 cat client.err >&2
 [ $ended -eq 0 ] || { echo "the server ended with $ended:"; tail -5 server.out; }
-exit $((status ? status : ended))
+exit $status

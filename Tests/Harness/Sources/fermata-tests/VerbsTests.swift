@@ -127,7 +127,7 @@ enum VerbsTests {
     }
 
     private static let corners = [
-        "short", "places", "again", "crowd", "read", "early", "doze", "last", "gone", "relink",
+        "short", "places", "spin", "again", "crowd", "read", "early", "doze", "last", "gone", "relink",
     ]
 
     /// What once went wrong at an unlucky moment, brought about on purpose.
