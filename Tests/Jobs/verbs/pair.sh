@@ -19,6 +19,7 @@ play() {
     for _ in $(seq 50); do kill -0 $pid 2>/dev/null || break; sleep 0.02; done
     if kill $pid 2>/dev/null; then wait $pid 2>/dev/null; ended=0; return; fi
     wait $pid; ended=$(status_but_for_race $? server.out)
+    [ "$ended" -ne 0 ] || status=$(status_but_for_last_message "$status" client.err)
     status=$((status ? status : ended))
 }
 
