@@ -23,13 +23,26 @@ status_but_for_last_message() {
 }
 
 # A program of perftest measures the processor's frequency when all is done, and ends with 1 if the measurement was
-# disturbed, as it is on a busy machine (src/get_clock.c, sample_get_cpu_mhz).
-#
-# Calls `play`, which sets `status`, once, and again where that was why it failed: five times at most. $1…: what the
-# sides of the last play said.
+# disturbed, as it is on a busy machine (src/get_clock.c, sample_get_cpu_mhz). $1…: what its sides said.
+could_not_measure() { grep -qs 'Correlation coefficient r^2: .* < 0.9' "$@"; }
+
+# Runs a client, $1…, which with rdma_cm waits for ever for a server that ended so: it is ended, too. $status is how it
+# ended; what it said on stderr is in client.err, what the server says is in server.out.
+attend() {
+    "$@" 2>client.err & local client=$!
+    while kill -0 $client 2>/dev/null; do
+        if could_not_measure server.out; then sleep 1; kill $client 2>/dev/null || true; break; fi
+        sleep 0.02
+    done
+    status=0
+    wait $client || status=$?
+}
+
+# Calls `play`, which sets $status, once, and again where a measurement was why it failed: five times at most. $1…: what
+# the sides of the last play said.
 play_until_measured() {
     for _ in $(seq 5); do
         play
-        [ "$status" -ne 0 ] && grep -qs 'Correlation coefficient r^2: .* < 0.9' "$@" || break
+        [ "$status" -ne 0 ] && could_not_measure "$@" || break
     done
 }

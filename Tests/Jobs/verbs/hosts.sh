@@ -19,16 +19,15 @@ for number in 1 2; do
     on $number ip link set lo up
 done
 play() {
-    (FERMATA_NODE=1@10.77.0.1 exec nsenter --target "${hosts[1]}" --net sh -c "exec $server") >/dev/null 2>&1 &
+    (FERMATA_NODE=1@10.77.0.1 exec nsenter --target "${hosts[1]}" --net sh -c "exec $server") >server.out 2>&1 &
     local pid=$!
     sleep 0.5
-    status=0
-    FERMATA_NODE=2@10.77.0.2 on 2 sh -c "$client" 2>client.err || status=$?
-    status=$(status_but_for_race $status client.err)
+    FERMATA_NODE=2@10.77.0.2 attend nsenter --target "${hosts[2]}" --net sh -c "$client"
+    status=$(status_but_for_race "$status" client.err)
     kill $pid 2>/dev/null || true
     wait $pid || true
 }
 
-play_until_measured client.err
+play_until_measured client.err server.out
 cat client.err >&2
 exit $status

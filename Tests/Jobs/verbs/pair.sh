@@ -15,7 +15,8 @@ play() {
         sleep 0.02
     done
     sleep 0.1
-    sh -c "exec $client" 2>client.err; status=$(status_but_for_race $? client.err)
+    attend sh -c "exec $client"
+    status=$(status_but_for_race "$status" client.err)
     for _ in $(seq 50); do kill -0 $pid 2>/dev/null || break; sleep 0.02; done
     if kill $pid 2>/dev/null; then wait $pid 2>/dev/null; ended=0; return; fi
     wait $pid; ended=$(status_but_for_race $? server.out)
