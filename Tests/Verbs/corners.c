@@ -377,7 +377,6 @@ static void come_together(void) {
     }
 }
 
-// Eight per processor spin for two seconds: their helper threads leave the processors to what else runs there.
 static long sleeps_of_helpers(void) {
     long all = 0;
     DIR *tasks = opendir("/proc/self/task");
@@ -409,6 +408,7 @@ static void spin(int i) {
     MUST(sleeps < 250 * (now() - begin), "they slept %ld times in %.3f s", sleeps, now() - begin);
     exit(0);
 }
+// Eight per processor spin for two seconds: their helper threads leave the processors to what else runs there.
 static void spin_together(void) {
     int all = 8 * (int)sysconf(_SC_NPROCESSORS_ONLN), status;
     crowd = mmap(NULL, sizeof *crowd, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
